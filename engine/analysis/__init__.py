@@ -1,0 +1,1 @@
+"""What RSEI says about cities, mines and drivers: pure functions on rasters, polygons, tables."""

@@ -1,0 +1,1 @@
+"""What was asked, in which order, where it runs, and what is committed."""

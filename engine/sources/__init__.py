@@ -1,0 +1,1 @@
+"""Files, formats, and where a pixel lies."""
