@@ -1,0 +1,179 @@
+"""The few calls by which the store reads and changes the disk; tests inject faults here."""
+
+import errno
+import hashlib
+import os
+import re
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..sources.errors import MachineError
+
+BLOCK = 1 << 20
+"""Bytes hashed at a time."""
+
+REMEDIES = {
+    errno.ENOSPC: "the disk is full; free some space and run the same command again",
+    errno.EDQUOT: "the quota is used up; free some space and run the same command again",
+    errno.EROFS: "the file system is read-only; choose another folder in study.out",
+    errno.EACCES: "permission denied; choose another folder in study.out, or ask for write access",
+    errno.EPERM: "permission denied; choose another folder in study.out, or ask for write access",
+    errno.ENOENT: "the folder is gone; was it moved or unmounted?",
+    errno.ENOTDIR: "a file stands where a folder is expected; choose another folder in study.out",
+    errno.EEXIST: "a file stands where a folder is expected; choose another folder in study.out",
+    errno.ESTALE: "the network file system lost the file; run the same command again",
+    errno.EIO: "the disk reported an error; check it, then run the same command again",
+}
+"""What a user can do about a failed call."""
+
+
+@contextmanager
+def explained(action: str, path: Path) -> Iterator[None]:
+    """Turn the system's error into one that says what failed, where, and the remedy.
+
+    Raises MachineError.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        remedy = REMEDIES.get(error.errno or 0, "check the disk, then run the same command again")
+        raise MachineError(f"{path}: could not {action} ({reason}): {remedy}") from error
+
+
+class Disk:
+    """The real file system."""
+
+    def make_folder(self, folder: Path) -> None:
+        """Make ``folder`` and those above it."""
+        with explained("make this folder", folder):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, path: Path, data: bytes) -> None:
+        """Write a whole file, which is not yet safe from a crash."""
+        with explained("write", path):
+            path.write_bytes(data)
+
+    def read(self, path: Path) -> bytes | None:
+        """The bytes of ``path``; None where there is no file."""
+        with explained("read", path):
+            try:
+                return path.read_bytes()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def size(self, path: Path) -> int | None:
+        """Bytes of the file ``path``; None where there is no file."""
+        with explained("look at", path):
+            try:
+                return path.stat().st_size
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def sync(self, path: Path) -> None:
+        """Wait until the bytes of ``path`` are on the disk."""
+        with explained("write", path):
+            descriptor = os.open(path, os.O_RDWR)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def checksum(self, path: Path) -> str:
+        """SHA-256 of the bytes of ``path``, hexadecimal."""
+        digest = hashlib.sha256()
+        with explained("read", path), path.open("rb") as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
+        return digest.hexdigest()
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Give a finished file its name, in one step."""
+        with explained("write", target):
+            source.replace(target)
+
+    def sync_folder(self, folder: Path) -> None:
+        """Wait until the names in ``folder`` are on the disk."""
+        with explained("write", folder):
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            except OSError as error:
+                # Some network file systems cannot sync a folder, and need not.
+                if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+                    raise
+            finally:
+                os.close(descriptor)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file; one that is already gone is no error."""
+        with explained("remove", path):
+            path.unlink(missing_ok=True)
+
+    def files(self, folder: Path) -> Iterator[Path]:
+        """Every file under ``folder``, sorted; links are named, never followed."""
+        for parent, folders, names in os.walk(folder):
+            folders.sort()
+            for name in sorted(names):
+                yield Path(parent) / name
+
+
+TEMPORARY = re.compile(r"\.(.+)\.(?P<host>[\w-]+)-(?P<pid>\d+)-[0-9a-f]{8}\.tmp(\..+)?")
+"""Names that ``temporary`` gives, and the sidecar that a raster library may put beside one."""
+
+
+def host() -> str:
+    """This machine's name, cut to letters, digits, ``_`` and ``-``."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", socket.gethostname()) or "host"
+
+
+def temporary(path: Path) -> Path:
+    """A name beside ``path`` that says which process is writing it."""
+    return path.with_name(f".{path.name}.{host()}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+@dataclass(frozen=True)
+class Writer:
+    """The process that a temporary's name gives."""
+
+    host: str
+    """Its machine."""
+
+    pid: int
+    """Its number there."""
+
+    @property
+    def here(self) -> bool:
+        """Whether it runs, or ran, on this machine."""
+        return self.host == host()
+
+    @property
+    def dead(self) -> bool:
+        """Whether it is known to be gone: a process of another machine never is."""
+        return self.here and not alive(self.pid)
+
+
+def writer(path: Path) -> Writer | None:
+    """Who wrote the temporary ``path``; None where the name is not one of ours.
+
+    >>> writer(Path("run/.counts.tif.node1-812-0f3a9c77.tmp"))
+    Writer(host='node1', pid=812)
+    >>> writer(Path("run/counts.tif"))
+    """
+    found = TEMPORARY.fullmatch(path.name)
+    return Writer(found["host"], int(found["pid"])) if found else None
+
+
+def alive(pid: int) -> bool:
+    """Whether a process of this machine has the number ``pid``."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
