@@ -1,0 +1,23 @@
+"""Files of the user, told apart by what they hold: no library may guess, unpack or download."""
+
+import re
+from pathlib import Path
+
+from .errors import InputError
+
+REMOTE = re.compile(r"/vsi|[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
+"""Starts of paths that GDAL would open in an archive, in memory or on a server."""
+
+
+def first_bytes(path: Path, count: int, error: type[InputError]) -> bytes:
+    """The first ``count`` bytes of a file on disk; raises ``error`` where it is not one."""
+    if REMOTE.match(str(path)):
+        raise error(f"{path}: expected a file on disk; download or unpack it first")
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "none"
+        raise error(f"{path}: expected a file, found {found}; check the path in the study")
+    try:
+        with path.open("rb") as file:
+            return file.read(count)
+    except OSError as failure:
+        raise error(f"{path}: cannot be read: {failure}") from failure

@@ -1,0 +1,291 @@
+"""Polygon and line layers of the user: read by an explicit format, repaired, and reported."""
+
+import json
+import shutil
+import tempfile
+import warnings
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyogrio
+import shapely
+from numpy.typing import NDArray
+from pyproj import CRS, Transformer
+
+from .errors import BoundaryError
+from .files import first_bytes
+
+LONLAT = "OGC:CRS84"
+"""Longitude and latitude in degrees on WGS84, in this order."""
+
+POLYGONS = {"Polygon", "MultiPolygon"}
+"""Geometry types with an area."""
+
+LINES = {"LineString", "MultiLineString", "LinearRing"}
+"""Geometry types with a length alone."""
+
+
+@dataclass(frozen=True)
+class Repairs:
+    """What reading changed in a layer; counts of features."""
+
+    read: int
+    """Features in the file."""
+
+    repaired: Mapping[str, int]
+    """Features with an invalid geometry that was made valid, by kind of fault."""
+
+    flattened: int
+    """Features that had heights, which were dropped."""
+
+    empty: int
+    """Features dropped since they have no geometry, or none of the kind wanted after repair."""
+
+    duplicates: int
+    """Features dropped since an earlier one has the same geometry."""
+
+    def __str__(self) -> str:
+        """One line for a log.
+
+        >>> str(Repairs(9, {"Self-intersection": 2}, 0, 1, 0))
+        '9 features, 2 repaired (Self-intersection), 1 empty dropped'
+        """
+        parts = [f"{self.read} features"]
+        if self.repaired:
+            parts.append(f"{sum(self.repaired.values())} repaired ({', '.join(self.repaired)})")
+        parts += [f"{self.flattened} flattened"] if self.flattened else []
+        parts += [f"{self.empty} empty dropped"] if self.empty else []
+        parts += [f"{self.duplicates} duplicates dropped"] if self.duplicates else []
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Valid, two-dimensional features of one file."""
+
+    path: Path
+    """The file."""
+
+    frame: gpd.GeoDataFrame
+    """The features in the file's own CRS, numbered from 0 in the order of the file."""
+
+    repairs: Repairs
+    """What was changed on the way in."""
+
+
+def read(
+    path: Path, layer: str | None = None, polygons: bool = True, keep_duplicates: bool = False
+) -> Layer:
+    """The features of a GeoPackage, Shapefile, GeoJSON, TopoJSON or GeoParquet file.
+
+    With ``polygons`` only areas are kept: lines left over by the repair of a polygon are dropped,
+    and a layer without any polygon is refused. Without it, lines stay too. A feature whose
+    geometry repeats an earlier one is dropped, or a mine listed twice would count twice.
+    Raises BoundaryError: unknown format, no CRS, several layers and none named, nothing usable.
+    """
+    path = Path(path)
+    frame = READERS[form(path)](path, layer)
+    if frame.crs is None:
+        raise BoundaryError(f"{path}: expected a coordinate system, found none; {NO_CRS}")
+    frame = frame.set_geometry(frame.geometry.name).reset_index(drop=True)
+    kinds = POLYGONS if polygons else POLYGONS | LINES
+    frame, repairs = repair(frame, kinds, keep_duplicates)
+    if frame.empty:
+        wanted = "polygons" if polygons else "polygons or lines"
+        raise BoundaryError(f"{path}: expected {wanted}, found none ({repairs})")
+    return Layer(path, frame, repairs)
+
+
+NO_CRS = "add it (for a Shapefile, the .prj beside it), for example in QGIS: Export, Save As"
+"""What to do about a layer without a CRS."""
+
+
+def form(path: Path) -> str:
+    """The format of a file by its ending *and* its first bytes: never by trial.
+
+    Raises BoundaryError where they do not agree, or for a path inside an archive or on a server.
+    """
+    start = first_bytes(path, 1024, BoundaryError)
+    found = FORMATS.get(path.suffix.lower())
+    if found is None:
+        endings = " ".join(FORMATS)
+        raise BoundaryError(
+            f"{path}: expected one of {endings}, found {path.suffix or 'no'} ending"
+        )
+    if found == "JSON":
+        if not start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+            raise BoundaryError(f"{path}: expected GeoJSON or TopoJSON, found {start[:16]!r}")
+        return found
+    if not start.startswith(MAGIC[found]):
+        raise BoundaryError(f"{path}: expected the content of a {found} file, found {start[:16]!r}")
+    return found
+
+
+FORMATS = {
+    ".gpkg": "GPKG",
+    ".shp": "ESRI Shapefile",
+    ".geojson": "JSON",
+    ".json": "JSON",
+    ".topojson": "JSON",
+    ".parquet": "GeoParquet",
+    ".geoparquet": "GeoParquet",
+}
+"""Format by ending."""
+
+MAGIC = {
+    "GPKG": b"SQLite format 3\0",
+    "ESRI Shapefile": b"\0\0\x27\x0a",
+    "GeoParquet": b"PAR1",
+}
+"""First bytes of each binary format. Source: their specifications."""
+
+
+def read_ogr(path: Path, layer: str | None) -> gpd.GeoDataFrame:
+    """One layer through GDAL; ``form`` has looked at the content, so that no driver guesses."""
+    try:
+        with warnings.catch_warnings(action="ignore", category=RuntimeWarning):
+            # What GDAL finds odd is either an error below or mended and counted by `repair`.
+            names = [name for name, kind in pyogrio.list_layers(path) if kind is not None]
+            return pyogrio.read_dataframe(path, layer=chosen(path, names, layer))
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError) as error:
+        raise BoundaryError(f"{path}: cannot be read: {error}; export it again") from error
+    except shapely.errors.GEOSException as error:
+        raise BoundaryError(f"{path}: a geometry cannot be built: {error}") from error
+
+
+def chosen(path: Path, names: list[str], layer: str | None) -> str:
+    """The layer asked for, or the only one."""
+    if layer is not None and layer in names:
+        return layer
+    if layer is None and len(names) == 1:
+        return names[0]
+    wanted = f"layer {layer!r}" if layer else "one layer"
+    found = ", ".join(map(repr, names)) or "none"
+    raise BoundaryError(f"{path}: expected {wanted}, found {found}; name one, or export one alone")
+
+
+def read_shapefile(path: Path, layer: str | None) -> gpd.GeoDataFrame:
+    """A Shapefile; a lost index (.shx) is made anew in a copy, never beside the user's file."""
+    if path.with_suffix(".shx").exists() or path.with_suffix(".SHX").exists():
+        return read_ogr(path, layer)
+    with tempfile.TemporaryDirectory() as folder:
+        for part in path.parent.glob(f"{path.stem}.*"):
+            if part.suffix.lower() in {".shp", ".dbf", ".prj", ".cpg"}:
+                shutil.copy(part, folder)
+        pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": "YES"})
+        try:
+            return read_ogr(Path(folder) / path.name, layer)
+        except BoundaryError as error:
+            raise BoundaryError(f"{path}: without its .shx: {error}") from error
+        finally:
+            pyogrio.set_gdal_config_options({"SHAPE_RESTORE_SHX": None})
+
+
+def read_json(path: Path, layer: str | None) -> gpd.GeoDataFrame:
+    """GeoJSON or TopoJSON; where the file names no CRS, longitude and latitude.
+
+    Source: RFC 7946, section 4; the TopoJSON specification follows it.
+    """
+    try:
+        kind = json.loads(path.read_text(encoding="utf-8-sig")).get("type")
+    except (ValueError, RecursionError) as error:
+        raise BoundaryError(f"{path}: expected JSON: {error}; export it again") from error
+    if kind not in {"Topology", "FeatureCollection", "Feature", "GeometryCollection", *GEOMETRIES}:
+        raise BoundaryError(f"{path}: expected GeoJSON or TopoJSON, found type {kind!r}")
+    frame = read_ogr(path, layer)
+    return frame.set_crs(LONLAT) if frame.crs is None else frame
+
+
+GEOMETRIES = {"Point", "MultiPoint", *LINES, *POLYGONS}
+"""Geometry types a GeoJSON file may consist of."""
+
+
+def read_parquet(path: Path, layer: str | None) -> gpd.GeoDataFrame:
+    """GeoParquet, whose CRS is longitude and latitude where its metadata name none."""
+    try:
+        return gpd.read_parquet(path)
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        raise BoundaryError(f"{path}: cannot be read as GeoParquet: {error}") from error
+
+
+READERS: dict[str, Callable[[Path, str | None], gpd.GeoDataFrame]] = {
+    "GPKG": read_ogr,
+    "ESRI Shapefile": read_shapefile,
+    "JSON": read_json,
+    "GeoParquet": read_parquet,
+}
+"""Reader by format."""
+
+
+def repair(
+    frame: gpd.GeoDataFrame, kinds: set[str], keep_duplicates: bool = False
+) -> tuple[gpd.GeoDataFrame, Repairs]:
+    """Features that are valid, flat, not empty, not repeated and of the ``kinds`` wanted."""
+    shapes: NDArray[np.object_] = np.asarray(frame.geometry.values, dtype=object)
+    flattened = shapely.has_z(shapes)
+    shapes = shapely.force_2d(shapes)
+    present = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
+    faulty = present & ~shapely.is_valid(shapes)
+    faults = Counter(reason.split("[")[0] for reason in shapely.is_valid_reason(shapes[faulty]))
+    shapes[faulty] = shapely.make_valid(shapes[faulty])
+    shapes = np.array([only(shape, kinds) for shape in shapes], dtype=object)
+    kept = np.array([shape is not None for shape in shapes], dtype=bool)
+    result = frame.set_geometry(gpd.GeoSeries(shapes, crs=frame.crs))[kept]
+    wkb = pd.Series(shapely.to_wkb(shapely.normalize(shapes[kept])), dtype=object)
+    again = wkb.duplicated().to_numpy() & (not keep_duplicates)
+    repairs = Repairs(
+        read=len(frame),
+        repaired=dict(sorted(faults.items())),
+        flattened=int(flattened.sum()),
+        empty=int((~kept).sum()),
+        duplicates=int(again.sum()),
+    )
+    return result[~again].reset_index(drop=True), repairs
+
+
+def only(shape: shapely.Geometry | None, kinds: set[str]) -> shapely.Geometry | None:
+    """The parts of ``shape`` of the ``kinds`` wanted, as one geometry; None where there is none.
+
+    >>> mixed = shapely.from_wkt("GEOMETRYCOLLECTION (POINT (0 0), LINESTRING (0 0, 1 1))")
+    >>> print(only(mixed, LINES))
+    LINESTRING (0 0, 1 1)
+    """
+    if shape is None or shape.is_empty:
+        return None
+    if shape.geom_type in kinds:
+        return shape
+    if shape.geom_type != "GeometryCollection":
+        return None
+    parts = (only(part, kinds) for part in shapely.get_parts(shape))
+    found = [part for part in parts if part is not None]
+    return shapely.union_all(found) if found else None
+
+
+def require_overlap(layer: Layer, geometry: shapely.Geometry, crs: str, what: str) -> None:
+    """Raises BoundaryError where no feature of ``layer`` meets ``geometry``; gives both extents."""
+    here = gpd.GeoSeries([geometry], crs=crs).to_crs(layer.frame.crs)
+    if not shapely.intersects(layer.frame.geometry.values, here.iloc[0]).any():
+        ours, theirs = (
+            extent(geometry.bounds, crs),
+            extent(layer.frame.total_bounds, layer.frame.crs),
+        )
+        raise BoundaryError(
+            f"{layer.path}: expected {what} to meet the area at {ours}, found it at {theirs}; "
+            "check the file and its coordinate system"
+        )
+
+
+def extent(bounds: tuple[float, float, float, float], crs: object) -> str:
+    """West, south, east and north of ``bounds``, degrees, for a message.
+
+    >>> extent((0, 0, 111319.49, 110579.97), "EPSG:3857")
+    '0.000 to 1.000 E, 0.000 to 0.993 N'
+    """
+    carry = Transformer.from_crs(CRS.from_user_input(crs), LONLAT, always_xy=True)
+    west, south, east, north = carry.transform_bounds(*bounds, densify_pts=21)
+    return f"{west:.3f} to {east:.3f} E, {south:.3f} to {north:.3f} N"
