@@ -1,0 +1,20 @@
+"""Argument types with which the zonal kernels are compiled to PTX."""
+
+from numba import float32, float64, int32, int64
+
+from rsei.kernels import zonal
+
+SIGNATURES = {
+    zonal._by_label: (float32[::1], int32[::1], float32, int64[:, :, ::1]),
+    zonal._by_share: (
+        float32[::1],
+        int64[::1],
+        float64[::1],
+        int64[::1],
+        int64[::1],
+        float64[:, ::1],
+    ),
+}
+
+FLOAT64 = {zonal._by_share}
+"""Shares are exact to 1e-9 and their sums too: single precision would lose that at 100 pixels."""

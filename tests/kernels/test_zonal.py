@@ -1,0 +1,132 @@
+from itertools import pairwise
+
+import numpy as np
+import oracles_zonal
+import pytest
+from conftest import Home
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rsei.kernels import launch, zonal
+from rsei.kernels.zonal import LabelSums, Shares
+
+Floats = NDArray[np.float32]
+Labels = NDArray[np.int32]
+
+
+def scene(pixels: int, zones: int) -> tuple[Floats, Labels]:
+    """A layer within 0 to 1 with gaps, and labels of which some are no zone."""
+    rng = np.random.default_rng(1)
+    values = rng.random(pixels, np.float32)
+    values[rng.random(pixels) < 0.1] = np.nan
+    return values, rng.integers(-1, zones + 2, pixels, np.int32)
+
+
+@pytest.mark.parametrize("zones", [5, 300])
+def test_labels_match_numpy(home: Home, zones: int) -> None:
+    values, labels = scene(home.pixels, zones)
+    labels[labels == 3] = 4  # a zone without pixel
+    found = LabelSums.of(home.put(values), home.put(labels), zones).statistics()
+    expected = oracles_zonal.by_label(values, labels, zones)
+    np.testing.assert_array_equal(found[:, 0], expected[:, 0])
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-9)
+    assert np.isnan(found[2, 1:]).all()
+
+
+def test_a_layer_in_kelvin(home: Home) -> None:
+    values, labels = scene(home.pixels, 5)
+    kelvin = np.float32(280) + 40 * values
+    found = LabelSums.of(home.put(kelvin), home.put(labels), 5, bound=512).statistics()
+    expected = oracles_zonal.by_label(kelvin, labels, 5)
+    np.testing.assert_allclose(found, expected, rtol=1e-13, atol=0)
+
+
+def test_values_beyond_the_bound_are_left_out(home: Home) -> None:
+    values = np.array([1, -1, 1.0001, -1.0001, np.inf, np.nan], np.float32)
+    labels = np.ones(6, np.int32)
+    found = LabelSums.of(home.put(values), home.put(labels), 1).statistics()
+    np.testing.assert_array_equal(found, [[2, 0, 1, -1, 1]])
+
+
+@pytest.mark.parametrize("bound", [3.0, 0.0])
+def test_the_bound_is_a_power_of_two(bound: float) -> None:
+    with pytest.raises(ValueError, match="power of two"):
+        LabelSums.of(np.zeros(1, np.float32), np.ones(1, np.int32), 1, bound)
+
+
+def test_other_zones_do_not_add() -> None:
+    values, labels = scene(10, 3)
+    with pytest.raises(ValueError, match="expected 3 zones within 1.0, found 4"):
+        LabelSums.of(values, labels, 3) + LabelSums.of(values, labels, 4)
+
+
+@given(st.lists(st.integers(0, 2000), max_size=4), st.randoms(use_true_random=False))
+def test_parts_in_any_order_add_up(cuts: list[int], order: object) -> None:
+    values, labels = scene(2000, 4)
+    shuffled = np.random.default_rng(len(cuts)).permutation(2000)
+    parts = [
+        LabelSums.of(values[shuffled[first:last]], labels[shuffled[first:last]], 4)
+        for first, last in pairwise([0, *sorted(cuts), 2000])
+    ]
+    whole = LabelSums.of(values, labels, 4)
+    np.testing.assert_array_equal(sum(parts[1:], parts[0]).table, whole.table)
+
+
+def test_a_small_table_gives_the_same_sums(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, labels = scene(50_000, 40)
+    whole = LabelSums.of(values, labels, 40)
+    monkeypatch.setattr(zonal, "TABLE", 1000)
+    np.testing.assert_array_equal(LabelSums.of(values, labels, 40).table, whole.table)
+
+
+def test_largest_sums_fit() -> None:
+    assert (zonal.STEPS**2 >> zonal.HALF) * 2**32 < 2**63
+    assert ((1 << zonal.HALF) - 1) * 2**32 < 2**63
+
+
+def operator(
+    pixels: int, sizes: list[int]
+) -> tuple[Shares, list[NDArray[np.int64]], list[NDArray[np.float64]]]:
+    """Overlapping zones of the given numbers of pixels, with their shares."""
+    rng = np.random.default_rng(2)
+    where = [rng.choice(pixels, size, replace=False) for size in sizes]
+    share = [rng.random(size) for size in sizes]
+    bounds = np.concatenate([[0], np.cumsum(sizes)])
+    return Shares.of(bounds, np.concatenate(where), np.concatenate(share)), where, share
+
+
+def test_shares_match_numpy(home: Home) -> None:
+    values, _ = scene(home.pixels, 1)
+    values[:3] = np.nan
+    sizes = [0, 1, 300, 0, 256, home.pixels, 7, 0]
+    shares, where, share = operator(home.pixels, sizes)
+    found = shares.moved(home.put).statistics(home.put(values))
+    np.testing.assert_allclose(
+        found, oracles_zonal.by_share(values, where, share), rtol=1e-12, atol=1e-14
+    )
+
+
+def test_a_zone_with_missing_values_alone(home: Home) -> None:
+    values = np.full(4, np.nan, np.float32)
+    shares = Shares.of(np.array([0, 2]), np.array([1, 3]), np.array([0.5, 1.0]))
+    found = shares.moved(home.put).statistics(home.put(values))
+    np.testing.assert_array_equal(found, [[0, np.nan, np.nan, np.nan, np.nan]])
+
+
+def test_no_entry_at_all(home: Home) -> None:
+    shares = Shares.of(np.zeros(3, np.int64), np.zeros(0, np.int64), np.zeros(0))
+    found = shares.moved(home.put).statistics(home.put(np.zeros(4, np.float32)))
+    np.testing.assert_array_equal(found[:, 0], 0)
+    assert np.isnan(found[:, 1:]).all()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_number_of_threads(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    values, _ = scene(50_021, 1)
+    shares, _, _ = operator(50_021, [30_000, 5, 50_021])
+    expected = shares.statistics(values)
+    monkeypatch.setenv("RSEI_THREADS", str(threads))
+    launch._pool.cache_clear()
+    np.testing.assert_array_equal(shares.statistics(values), expected)
+    launch._pool.cache_clear()
