@@ -1,0 +1,34 @@
+"""Argument types with which the kernels of quality bits are compiled to PTX."""
+
+from numba import boolean, int16, int32, int64, types, uint8, uint16, uint32
+
+from rsei.kernels import quality, rules
+
+bands = (
+    uint16[:, ::1],
+    uint32[:, ::1],
+    types.UniTuple(uint32, 2),
+    types.UniTuple(uint32, 12),
+    int64,
+    int64,
+    int32[:, ::1],
+    uint8[:, ::1],
+)
+SIGNATURES = {
+    quality._native: (int16[:, :, ::1], *bands),
+    quality._swapped: (int16[:, :, ::1], *bands),
+    rules._layer: (
+        *(int16[:, ::1], int16[:, ::1], uint16[:, ::1], uint8[:, ::1]),
+        types.UniTuple(int64, 3),
+        int64[:, ::1],
+        types.UniTuple(int64, 4),
+        int32[::1],
+        uint8[::1],
+        int64[:, ::1],
+    ),
+    rules._census: (
+        *(uint16[:, ::1], uint32[:, ::1], boolean),
+        types.UniTuple(int64, 2),
+        *(int64[:, ::1], int64, int64[:, ::1]),
+    ),
+}

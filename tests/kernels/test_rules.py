@@ -1,0 +1,106 @@
+from typing import Any
+
+import numpy as np
+import oracles_quality as oracles
+import pytest
+from conftest import Home
+from numpy.typing import NDArray
+
+from rsei.kernels import rules
+from rsei.kernels.rules import NO_FILL, rule
+
+LST_FIELDS = {(0, 1): {0, 1}, (6, 7): {0, 1}}
+LST = (7500, 65535)
+VIEW_TIME = (0, 240)
+
+
+def heat(dates: int, pixels: int) -> tuple[NDArray[Any], ...]:
+    """Stored temperature, quality and view time, each with its faults."""
+    rng = np.random.default_rng(11)
+    lst = rng.integers(7000, 2**16, (dates, pixels), np.uint16)
+    lst[rng.random((dates, pixels)) < 0.2] = 0
+    view_time = rng.integers(0, 256, (dates, pixels), np.uint8)
+    return lst, rng.integers(0, 256, (dates, pixels), np.uint8), view_time
+
+
+def compiled(fields: dict[tuple[int, int], set[int]], word: int = 0) -> NDArray[np.int64]:
+    return np.array([rule(word, bits, values) for bits, values in fields.items()])
+
+
+@pytest.mark.parametrize("together", [1, 5])
+def test_a_layer_and_its_companion(home: Home, together: int) -> None:
+    lst, qc, view_time = heat(5, home.pixels)
+    table = home.put(compiled(LST_FIELDS))
+    accepted = oracles.accepted(qc, LST_FIELDS) & (lst != 0)
+    for stored, valid in ((lst, LST), (view_time, VIEW_TIME)):
+        policy = ((0, NO_FILL, NO_FILL), table, (*LST, *valid))
+        sums, counts = (home.put(np.zeros(home.pixels, kind)) for kind in (np.int32, np.uint8))
+        total = np.zeros(5, np.int64)
+        for t in range(0, 5, together):
+            here = [home.put(layer[t : t + together]) for layer in (stored, lst, qc)]
+            total += rules.accumulate_layer(
+                here[0], here[1], (here[2], here[2]), policy, sums, counts
+            )
+        inside = accepted & (lst >= LST[0])
+        exact = oracles.summed(stored, inside, valid)
+        np.testing.assert_array_equal(home.get(sums), exact[0])
+        np.testing.assert_array_equal(home.get(counts), exact[1])
+        tests = [oracles.accepted(qc, {bits: values}) for bits, values in LST_FIELDS.items()]
+        in_range = (lst >= LST[0]) & (stored >= valid[0]) & (stored <= valid[1])
+        assert total.tolist() == oracles.first_reasons(lst == 0, tests, in_range)
+        assert total.all()
+
+
+def test_two_words_of_other_types(home: Home) -> None:
+    rng = np.random.default_rng(12)
+    ndvi = rng.integers(-3000, 10500, (3, home.pixels), np.int16)
+    vi = rng.integers(0, 2**16, (3, home.pixels), np.uint16)
+    reliability = rng.integers(-1, 5, (3, home.pixels), np.int8)
+    vi[:, 3:9], reliability[:, 12:15], ndvi[:, 20:23] = 65535, -1, -3000
+    vi[:, 30:] &= 0xFFFF - (1 << 5)  # usefulness below 8 more often
+    useful = set(range(13))
+    table = np.vstack([compiled({(2, 5): useful}), compiled({(0, 7): {0, 1}}, word=1)])
+    sums, counts = (home.put(np.zeros(home.pixels, kind)) for kind in (np.int32, np.uint8))
+    lost = rules.accumulate_layer(
+        home.put(ndvi),
+        home.put(ndvi),
+        (home.put(vi), home.put(reliability)),
+        ((-3000, 65535, -1), home.put(table), (-2000, 10000, -2000, 10000)),
+        sums,
+        counts,
+    )
+    fill = (ndvi == -3000) | (vi == 65535) | (reliability == -1)
+    tests = [oracles.accepted(vi, {(2, 5): useful}), np.isin(reliability, [0, 1])]
+    usable = ~fill & tests[0] & tests[1]
+    exact = oracles.summed(ndvi, usable, (-2000, 10000))
+    np.testing.assert_array_equal(home.get(sums), exact[0])
+    np.testing.assert_array_equal(home.get(counts), exact[1])
+    in_range = (ndvi >= -2000) & (ndvi <= 10000)
+    assert lost == oracles.first_reasons(fill, tests, in_range)
+
+
+@pytest.mark.parametrize("order", ["=", "other"])
+def test_census_counts_the_first_reason(home: Home, order: str) -> None:
+    rng = np.random.default_rng(13)
+    state = rng.integers(0, 2**16, (3, home.pixels), np.uint16)
+    qc = rng.integers(0, 2**32, (3, home.pixels), np.uint32)
+    state[:, 2:5], qc[:, 4:9] = 65535, 0xFFFFFFFF
+    whole = {(0, 1): {0, 3}, (8, 9): {0, 1, 2}, (15, 15): {1}}
+    own = {(2, 5): set(range(9)), (26, 29): {0, 15, 7}}
+    table = np.vstack([compiled(whole), compiled({(31, 31): {1}}, 1), compiled(own, 1)])
+    words = state, qc
+    if order == "other":
+        words = tuple(word.astype(word.dtype.newbyteorder()) for word in words)  # type: ignore[assignment]
+    first, second = (home.put(word) for word in words)
+    lost = rules.census(first, second, (65535, 0xFFFFFFFF), home.put(table), 4)
+    fill = (state == 65535) | (qc == 0xFFFFFFFF)
+    tests = [oracles.accepted(state, {bits: values}) for bits, values in whole.items()]
+    tests.append(oracles.accepted(qc, {(31, 31): {1}}))
+    *exact, left = oracles.first_reasons(fill, tests, np.ones(fill.shape, bool))
+    alive = ~fill & np.all(tests, axis=0)
+    exact[-1:] = [
+        int((alive & ~oracles.accepted(qc, {bits: values})).sum()) for bits, values in own.items()
+    ]
+    assert lost == exact
+    assert left == alive.sum()
+    assert all(lost)

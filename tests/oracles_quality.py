@@ -1,0 +1,64 @@
+"""Quality masking and accumulation, slow and obvious: fields are cut out of binary digits."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[Any]
+Bits = tuple[int, int]
+NIBBLES: tuple[Bits, ...] = ((2, 5), (6, 9), (10, 13), (14, 17), (18, 21), (22, 25), (26, 29))
+"""Bits of b1 to b7. Source: MOD09 user guide, 500 m band quality."""
+
+
+def field(word: int, bits: Bits) -> int:
+    """The unsigned integer in ``bits`` of ``word``, from its binary digits."""
+    digits = f"{int(word) & 0xFFFFFFFF:032b}"[::-1]
+    return int(digits[bits[0] : bits[1] + 1][::-1], 2)
+
+
+def accepted(words: Integers, fields: Mapping[Bits, Collection[int]]) -> NDArray[np.bool_]:
+    """Where every field of the words, (T, N), holds one of its values."""
+    answer = {
+        int(word): all(field(word, bits) in values for bits, values in fields.items())
+        for word in np.unique(words)
+    }
+    return np.array([[answer[int(word)] for word in row] for row in words], bool)
+
+
+def bands_used(
+    state: Integers,
+    qc: Integers,
+    state_fields: Mapping[Bits, Collection[int]],
+    qc_fields: Mapping[Bits, Collection[int]],
+    every: Collection[int] | None,
+    fills: tuple[int, int],
+) -> NDArray[np.bool_]:
+    """Where each band's quality bits are accepted, (T, 7, N)."""
+    whole = {bits: values for bits, values in qc_fields.items() if bits not in NIBBLES}
+    pixel = (state != fills[0]) & (qc != fills[1])
+    pixel &= accepted(state, state_fields) & accepted(qc, whole)
+    if every is not None:
+        pixel &= accepted(qc, dict.fromkeys(NIBBLES, every))
+    own = [accepted(qc, {bits: qc_fields[bits]} if bits in qc_fields else {}) for bits in NIBBLES]
+    return pixel[:, None] & np.stack(own, axis=1)
+
+
+def summed(
+    stored: Integers, usable: NDArray[np.bool_], valid: tuple[int, int]
+) -> tuple[Integers, Integers]:
+    """Sums and counts over the dates, of the usable stored values in the valid range."""
+    good = usable & (stored >= valid[0]) & (stored <= valid[1])
+    return np.where(good, stored.astype(np.int64), 0).sum(axis=0), good.sum(axis=0)
+
+
+def first_reasons(
+    fill: NDArray[np.bool_], tests: list[NDArray[np.bool_]], in_range: NDArray[np.bool_]
+) -> list[int]:
+    """Pixel-dates lost to fill, to each test, to the range; and those left: the first counts."""
+    alive, lost = ~fill, [int(fill.sum())]
+    for test in [*tests, in_range]:
+        lost.append(int((alive & ~test).sum()))
+        alive = alive & test
+    return [*lost, int(alive.sum())]
