@@ -1,0 +1,280 @@
+"""The objects of an HDF4 file: its data descriptors, Vgroups and Vdatas, read without its library.
+
+HDF4's C library is not thread safe and pyhdf holds the interpreter's lock while it inflates, so the
+descriptors are read here and the streams they point at are inflated elsewhere, in threads. Only
+what MODIS land granules are made of is understood; the rest is left to pyhdf.
+Source: HDF4 Specification and Developer's Guide, chapters 2, 9 and 10; hchunks.c, hblocks.c, vg.c.
+"""
+
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import GranuleError
+
+MAGIC = b"\x0e\x03\x13\x01"
+"""The first four bytes of every HDF4 file."""
+
+SPECIAL = 0x4000
+"""Bit of a tag whose element is linked, compressed, chunked or elsewhere."""
+
+LINKED, COMPRESSED, CHUNKED = 1, 3, 5
+"""First word of a special element's header."""
+
+LINK, VGROUP, VDATA_HEADER, VDATA = 20, 1965, 1962, 1963
+"""Tags of a linked block, and of the objects of the Vset interface."""
+
+UNUSED = 1
+"""Tag of an empty descriptor."""
+
+ELEMENT_LIMIT = 1 << 30
+"""Bytes of the largest element that is believed; a 250 m layer of 4800 x 4800 has 92 million."""
+
+NUMBERS = {
+    3: "u1", 4: "S1", 5: "f4", 6: "f8", 20: "i1", 21: "u1", 22: "i2", 23: "u2", 24: "i4", 25: "u4",
+    26: "i8", 27: "u8",
+}  # fmt: skip
+"""HDF4's number types, without byte order."""
+
+LITTLE_ENDIAN, NATIVE = 0x4000, 0x1000
+"""Bits of a number type: stored in Intel's byte order, or in the writing machine's."""
+
+Object = tuple[int, int]
+"""Tag and reference number."""
+
+Value = str | int | float | list[int] | list[float]
+"""An attribute's value."""
+
+
+def number_type(code: int) -> np.dtype[np.generic]:
+    """The dtype of an HDF4 number type, big-endian unless it says otherwise.
+
+    >>> number_type(22), number_type(25 | LITTLE_ENDIAN)
+    (dtype('>i2'), dtype('uint32'))
+    """
+    if code & NATIVE or code & ~LITTLE_ENDIAN not in NUMBERS:
+        raise ValueError(f"number type {code}")
+    return np.dtype(("<" if code & LITTLE_ENDIAN else ">") + NUMBERS[code & ~LITTLE_ENDIAN])
+
+
+@dataclass(frozen=True)
+class Vgroup:
+    """A named list of objects."""
+
+    name: str
+    """Its own name: of a variable, a dimension or a grid."""
+
+    kind: str
+    """Its class, such as ``Var0.0``."""
+
+    members: tuple[Object, ...]
+    """What it holds."""
+
+
+@dataclass(frozen=True)
+class Vdata:
+    """A table; an attribute is one of a single field and record."""
+
+    name: str
+    """Its own name."""
+
+    kind: str
+    """Its class, such as ``Attr0.0``."""
+
+    records: int
+    """Number of records."""
+
+    size: int
+    """Bytes of a record."""
+
+    types: tuple[int, ...]
+    """HDF4 number type of each field."""
+
+    orders: tuple[int, ...]
+    """Values in each field."""
+
+
+@contextmanager
+def reading(path: Path, what: str) -> Iterator[None]:
+    """Turns whatever a damaged file provokes into a GranuleError that names file and place."""
+    try:
+        yield
+    except GranuleError:
+        raise
+    except (OSError, ValueError, struct.error, KeyError, IndexError, OverflowError) as error:
+        raise GranuleError(
+            f"{path}: expected a whole HDF4 file, found damage in {what} ({error}); "
+            "download it again"
+        ) from error
+
+
+class Descriptors:
+    """The open file and where each of its elements lies. To be closed, or used in ``with``."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        with reading(path, "its descriptors"):
+            self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            try:
+                self.size = os.fstat(self._file).st_size
+                self._places = dict(self._walk())
+            except BaseException:
+                os.close(self._file)
+                raise
+
+    def close(self) -> None:
+        """Closes the file; a second call does nothing."""
+        if self._file >= 0:
+            os.close(self._file)
+        self._file = -1
+
+    def __enter__(self) -> Self:
+        """The open file."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Closes the file."""
+        self.close()
+
+    def _walk(self) -> Iterator[tuple[Object, tuple[int, int]]]:
+        """Every descriptor of the chain of blocks, as object and (offset, length)."""
+        start = self.pread(4, 0) if self.size >= 4 else b""
+        if start != MAGIC:
+            raise GranuleError(self._no_hdf4())
+        block, seen = 4, set[int]()
+        while block:
+            if block in seen:
+                raise ValueError("descriptor blocks that form a ring")
+            seen.add(block)
+            count, following = struct.unpack(">HI", self.pread(6, block))
+            table = self.pread(12 * count, block + 6)
+            for tag, ref, offset, length in struct.iter_unpack(">HHII", table):
+                if tag != UNUSED and offset != 0xFFFFFFFF:
+                    yield (tag, ref), (offset, length)
+            block = following
+
+    def _no_hdf4(self) -> str:
+        start = self.pread(min(512, self.size), 0)
+        found = "an empty file" if not start else f"a file that starts with {start[:8]!r}"
+        if b"<html" in start.lower() or b"<!doctype" in start.lower():
+            found = "a web page, such as a login form"
+        return f"{self.path}: expected an HDF4 granule, found {found}; download it again"
+
+    def pread(self, length: int, offset: int) -> bytes:
+        """``length`` bytes at ``offset``. Raises ValueError where the file ends before."""
+        if offset + length > self.size:
+            raise ValueError(f"the file ends at {self.size}, {offset + length - self.size} short")
+        data = os.pread(self._file, length, offset)
+        if len(data) != length:
+            raise ValueError(f"the file ends {length - len(data)} bytes short")
+        return data
+
+    def has(self, tag: int, ref: int) -> bool:
+        """Whether there is such an object, plain or special."""
+        return (tag, ref) in self._places or (tag | SPECIAL, ref) in self._places
+
+    def special(self, tag: int, ref: int) -> bytes | None:
+        """The header of a special element; None for a plain one."""
+        place = self._places.get((tag | SPECIAL, ref))
+        return self.pread(place[1], place[0]) if place else None
+
+    def length(self, tag: int, ref: int) -> int:
+        """Bytes of a plain element in the file. Raises KeyError where there is none."""
+        return self._places[tag, ref][1]
+
+    def element(self, tag: int, ref: int) -> bytes:
+        """The bytes of an element, joined where they lie in linked blocks.
+
+        Raises KeyError where there is none, ValueError for another special layout.
+        """
+        header = self.special(tag, ref)
+        if header is None:
+            offset, length = self._places[tag, ref]
+            return self.pread(length, offset)
+        if struct.unpack(">H", header[:2]) != (LINKED,):
+            raise ValueError(f"an unknown layout of element {tag}/{ref}")
+        return self._linked(header)
+
+    def _linked(self, header: bytes) -> bytes:
+        length, _, count, table = struct.unpack(">IIIH", header[2:16])
+        if length > self.size:
+            raise ValueError(f"linked blocks of {length} bytes in a file of {self.size}")
+        parts, found, seen = [], 0, set[int]()
+        while table and found < length and table not in seen:
+            seen.add(table)
+            table, *blocks = struct.unpack(f">{1 + count}H", self.element(LINK, table))
+            for ref in filter(None, blocks):
+                if found < length:
+                    parts.append(self.element(LINK, ref))
+                    found += len(parts[-1])
+        if found < length:
+            raise ValueError(f"linked blocks of {found} bytes instead of {length}")
+        return b"".join(parts)[:length]
+
+    @cached_property
+    def vgroups(self) -> dict[int, Vgroup]:
+        """Every Vgroup by its reference number."""
+        refs = [ref for tag, ref in self._places if tag == VGROUP]
+        return {ref: _vgroup(self.element(VGROUP, ref)) for ref in refs}
+
+    def vdata(self, ref: int) -> Vdata:
+        """The description of a Vdata."""
+        return _vdata(self.element(VDATA_HEADER, ref))
+
+    def records(self, ref: int) -> NDArray[np.uint8]:
+        """The bytes of a Vdata, (records, size)."""
+        table = self.vdata(ref)
+        data = np.frombuffer(self.element(VDATA, ref), np.uint8)
+        return data[: table.records * table.size].reshape(table.records, table.size)
+
+    def attribute(self, ref: int) -> tuple[str, Value] | None:
+        """Name and value of a Vdata that is an attribute; None for another one."""
+        table = self.vdata(ref)
+        if table.kind != "Attr0.0" or len(table.types) != 1:
+            return None
+        data = self.element(VDATA, ref)[: table.records * table.size]
+        dtype = number_type(table.types[0])
+        if dtype.kind == "S" or table.types[0] == 3:
+            return table.name, data.decode("latin-1").rstrip("\0")
+        values = np.frombuffer(data, dtype).tolist()
+        return table.name, values[0] if len(values) == 1 else values
+
+
+def _text(data: bytes, at: int) -> tuple[str, int]:
+    """A string with its length before it, and where the next thing starts."""
+    (length,) = struct.unpack_from(">H", data, at)
+    if at + 2 + length > len(data):
+        raise ValueError("a name that leaves its element")
+    return data[at + 2 : at + 2 + length].decode("latin-1").rstrip("\0"), at + 2 + length
+
+
+def _vgroup(data: bytes) -> Vgroup:
+    (count,) = struct.unpack_from(">H", data)
+    tags = struct.unpack_from(f">{count}H", data, 2)
+    refs = struct.unpack_from(f">{count}H", data, 2 + 2 * count)
+    name, at = _text(data, 2 + 4 * count)
+    kind, _ = _text(data, at)
+    return Vgroup(name, kind, tuple(zip(tags, refs)))
+
+
+def _vdata(data: bytes) -> Vdata:
+    _, records, size, count = struct.unpack_from(">HIHH", data)
+    types, _, _, orders = (
+        struct.unpack_from(f">{count}H", data, 10 + 2 * count * part) for part in range(4)
+    )
+    at = 10 + 8 * count
+    for _ in range(count):
+        _, at = _text(data, at)
+    name, at = _text(data, at)
+    kind, _ = _text(data, at)
+    if records * size > ELEMENT_LIMIT:
+        raise ValueError(f"a table of {records} x {size} bytes")
+    return Vdata(name, kind, records, size, types, orders)
