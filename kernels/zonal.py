@@ -21,13 +21,22 @@ the smallest step and OFFSET more than the largest, so that 0 is none and the la
 COLUMNS = 6
 
 STEPS = 1 << 30
-"""Steps from zero to the bound, a power of two: float32 values above 1/128 of it are whole steps."""
+"""Steps from zero to the bound, a power of two: float32 values above 1/128 of it are whole."""
+
+LIMIT = np.float32(STEPS)
+"""The bound, in steps."""
 
 HALF = 31
 """Bits in the lower half of a square. The halves are summed apart: 2**32 pixels fit an int64."""
 
 OFFSET = 1 << 31
 """More than any step."""
+
+BLOCK = 64
+"""Labels compared at a time."""
+
+RUN = 8
+"""Pixels of one zone in a row from which on vector code pays."""
 
 SHARED = 128
 """Zones whose sums fit a block's shared memory, 6 kB; more zones go to global memory at once."""
@@ -37,26 +46,81 @@ TABLE = 1 << 23
 
 
 @device
-def add_value(steps: int, row: Any) -> None:
-    """Add a value of ``steps`` to the sums of its zone, ``row``, (6,) int64."""
-    square = steps * steps
-    row[COUNT] += 1
-    row[SUM] += steps
+def add_value(steps: Any, row: Any) -> None:
+    """Add a value of ``steps``, float32, to the sums of its zone, ``row``, (6,) int64."""
+    held = abs(steps) <= LIMIT  # not NaN
+    step = int(steps) if held else 0
+    square = step * step
+    row[COUNT] += held
+    row[SUM] += step
     row[UPPER] += square >> HALF
     row[LOWER] += square & ((1 << HALF) - 1)
-    row[LEAST] = max(row[LEAST], OFFSET - steps)
-    row[MOST] = max(row[MOST], OFFSET + steps)
+    row[LEAST] = max(row[LEAST], OFFSET - step if held else 0)
+    row[MOST] = max(row[MOST], OFFSET + step if held else 0)
+
+
+@device
+def run_end(labels: Any, first: int, last: int) -> int:
+    """The first pixel from ``first`` on with another label, or ``last``.
+
+    >>> run_end(np.array([7, 3, 3, 3, 8]), 1, 5)
+    4
+    """
+    zone, end = labels[first], first + 1
+    while end < min(first + RUN, last) and labels[end] == zone:
+        end += 1
+    if end == first + RUN:  # a long run: whole blocks, then what is left
+        others = 0
+        while others == 0 and end + BLOCK <= last:
+            for k in range(end, end + BLOCK):
+                others += labels[k] != zone
+            end += BLOCK if others == 0 else 0
+        while end < last and labels[end] == zone:
+            end += 1
+    return end
+
+
+@device
+def add_run(values: Any, first: int, last: int, scale: Any, row: Any) -> None:
+    """Add the values ``first`` to ``last`` to the sums of their one zone, ``row``, (6,) int64.
+
+    Neighbours mostly share a zone, and a run without branches becomes vector code: three times
+    as fast as a look-up for each pixel. Within a CHUNK the whole squares fit an int64.
+    """
+    count = total = squares = 0
+    least = most = -OFFSET
+    for n in range(first, last):
+        steps = values[n] * scale
+        held = abs(steps) <= LIMIT  # not NaN
+        step = int(steps) if held else 0
+        count += held
+        total += step
+        squares += step * step
+        least = max(least, -step if held else -OFFSET)
+        most = max(most, step if held else -OFFSET)
+    row[COUNT] += count
+    row[SUM] += total
+    row[UPPER] += squares >> HALF
+    row[LOWER] += squares & ((1 << HALF) - 1)
+    row[LEAST] = max(row[LEAST], OFFSET + least)
+    row[MOST] = max(row[MOST], OFFSET + most)
 
 
 @cpu_loop
 def _by_label_cpu(first: int, last: int, values: Any, labels: Any, scale: Any, table: Any) -> None:
     own = table[first // CHUNK]  # rows for each chunk: no two threads write the same one
-    limit = np.float32(STEPS)
-    for n in range(first, last):
-        zone = labels[n]
-        steps = values[n] * scale
-        if 0 < zone < own.shape[0] and abs(steps) <= limit:  # NaN is in no zone
-            add_value(int(steps), own[zone])
+    n = first
+    while n < last:
+        zone, end = labels[n], n + 1
+        if n + RUN <= last and labels[n + RUN - 1] == zone:
+            end = run_end(labels, n, last)
+        if 0 < zone < own.shape[0]:
+            if end - n >= RUN:
+                add_run(values, n, end, scale, own[zone])
+            else:
+                for k in range(n, end):
+                    add_value(values[k] * scale, own[zone])
+        n = end
 
 
 @gpu_grid
@@ -68,11 +132,10 @@ def _by_label_gpu(values: Any, labels: Any, scale: Any, table: Any) -> None:
     for k in range(cuda.threadIdx.x, words, cuda.blockDim.x):
         block[k // COLUMNS, k % COLUMNS] = 0
     cuda.syncthreads()
-    limit = np.float32(STEPS)
     for n in range(cuda.grid(1), values.shape[0], cuda.gridsize(1)):
         zone = labels[n]
         steps = values[n] * scale
-        if 0 < zone < zones and abs(steps) <= limit:
+        if 0 < zone < zones and abs(steps) <= LIMIT:
             if zones <= SHARED:
                 _add_atomically(int(steps), block, zone)
             else:
@@ -130,7 +193,7 @@ class LabelSums:
             sums, ends = table[..., :LEAST].sum(axis=0), table[..., LEAST:].max(axis=0)
             total[:, :LEAST] += np.array(sums.tolist())
             total[:, LEAST:] = np.maximum(total[:, LEAST:], np.array(ends.tolist()))
-        return cls(float(bound), total[1:])
+        return cls(float(bound), _carried(total[1:]))
 
     def __add__(self, other: Self) -> Self:
         """The sums over both parts together."""
@@ -141,7 +204,7 @@ class LabelSums:
             )
         table = self.table + other.table
         table[:, LEAST:] = np.maximum(self.table, other.table)[:, LEAST:]
-        return replace(self, table=table)
+        return replace(self, table=_carried(table))
 
     def statistics(self) -> NDArray[np.float64]:
         """Count, mean, standard deviation (ddof 0), min and max of each zone, (Z, 5).
@@ -160,6 +223,13 @@ class LabelSums:
                 found[zone, 2] = squares**0.5 / count * step
                 found[zone, 3:] = (OFFSET - least) * step, (most - OFFSET) * step
         return found
+
+
+def _carried(table: NDArray[np.int64]) -> NDArray[np.int64]:
+    """``table`` with the overflow of the lower halves carried, so that equal sums look equal."""
+    table[:, UPPER] += table[:, LOWER] >> HALF
+    table[:, LOWER] &= (1 << HALF) - 1
+    return table
 
 
 PIECE = 256

@@ -7,7 +7,7 @@ from conftest import Home
 from numpy.typing import NDArray
 from scipy import stats
 
-from rsei.kernels.trend import EPOCHS, P, SLOPE, Z, trend
+from rsei.kernels.trend import EPOCHS, SLOPE, P, Z, trend
 
 LEAST = 4
 
