@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numba import cuda
 
-from .launch import CHUNK, Kernel, chunks, cpu_loop, device, gpu_grid, namespace
+from .launch import Kernel, cpu_loop, device, gpu_grid, namespace
 
 NAN = np.float32(np.nan)
 HALF = np.float32(0.5)
@@ -50,11 +50,11 @@ def add_row(shares: Any, y: int, sign: int, sums: Any, counts: Any) -> None:
             counts[x] += np.int32(0) if math.isnan(share) else np.int32(sign)
 
 
-@cpu_loop
-def _focal_cpu(first: int, last: int, shares: Any, before: int, after: int, out: Any) -> None:
+@device
+def band_means(top: int, shares: Any, before: int, after: int, out: Any) -> None:
+    """Write the means of ``BAND`` rows from ``top``, by sums that run down and then along."""
     height, width = shares.shape
     sums, counts = np.zeros(width, np.int32), np.zeros(width, np.int32)
-    top = first // CHUNK * BAND
     for y in range(top - before, top + after):
         add_row(shares, y, 1, sums, counts)
     for y in range(top, min(top + BAND, height)):
@@ -74,6 +74,13 @@ def _focal_cpu(first: int, last: int, shares: Any, before: int, after: int, out:
         add_row(shares, y - before, -1, sums, counts)
 
 
+@cpu_loop
+def _focal_cpu(first: int, last: int, shares: Any, before: int, after: int, out: Any) -> None:
+    band = BAND * shares.shape[1]
+    for n in range(-(-first // band), -(-last // band)):  # the bands that begin in the range
+        band_means(n * BAND, shares, before, after, out)
+
+
 @gpu_grid
 def _focal_gpu(shares: Any, before: int, after: int, out: Any) -> None:
     # Neighbouring threads read almost the same window, from the cache: no running sums needed.
@@ -89,8 +96,7 @@ def _focal_gpu(shares: Any, before: int, after: int, out: Any) -> None:
         out[y, x] = mean_of(total, count)
 
 
-# A piece of the CPU's work is a band of rows, not CHUNK pixels: it starts its running sums anew.
-_focal = Kernel(_focal_cpu, _focal_gpu, lambda shares, *_: chunks(shares.shape[0], BAND) * CHUNK)
+_focal = Kernel(_focal_cpu, _focal_gpu, lambda shares, *_: shares.size)
 
 
 def focal_mean(shares: Any, before: int, after: int) -> Any:
