@@ -85,9 +85,9 @@ def add_run(values: Any, first: int, last: int, scale: Any, row: Any) -> None:
     """Add the values ``first`` to ``last`` to the sums of their one zone, ``row``, (6,) int64.
 
     Neighbours mostly share a zone, and a run without branches becomes vector code: three times
-    as fast as a look-up for each pixel. Within a CHUNK the whole squares fit an int64.
+    as fast as a look-up for each pixel.
     """
-    count = total = squares = 0
+    count = total = upper = lower = 0
     least = most = -OFFSET
     for n in range(first, last):
         steps = values[n] * scale
@@ -95,13 +95,15 @@ def add_run(values: Any, first: int, last: int, scale: Any, row: Any) -> None:
         step = int(steps) if held else 0
         count += held
         total += step
-        squares += step * step
+        square = step * step
+        upper += square >> HALF
+        lower += square & ((1 << HALF) - 1)
         least = max(least, -step if held else -OFFSET)
         most = max(most, step if held else -OFFSET)
     row[COUNT] += count
     row[SUM] += total
-    row[UPPER] += squares >> HALF
-    row[LOWER] += squares & ((1 << HALF) - 1)
+    row[UPPER] += upper
+    row[LOWER] += lower
     row[LEAST] = max(row[LEAST], OFFSET + least)
     row[MOST] = max(row[MOST], OFFSET + most)
 

@@ -57,7 +57,7 @@ def test_the_bound_is_a_power_of_two(bound: float) -> None:
 
 def test_other_zones_do_not_add() -> None:
     values, labels = scene(10, 3)
-    with pytest.raises(ValueError, match="expected 3 zones .* found 4"):
+    with pytest.raises(ValueError, match=r"expected 3 zones .* found 4"):
         LabelSums.of(values, labels, 3) + LabelSums.of(values, labels, 4)
 
 
