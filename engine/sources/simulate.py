@@ -1,0 +1,221 @@
+"""Simulated studies: granules of any tile and window, and a whole mining city with its truth."""
+
+import datetime as dt
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import rasterio
+
+from .simulated_files import written_once
+from .grids import SINUSOIDAL, SINUSOIDAL_500M, Window, tile_window, tiles
+from .simulated_granules import Header, product_form, write_granule
+from .simulated_inputs import write_rasters, write_vectors
+from .simulated_region import DEMO_WINDOW, demo_place
+from .simulated_scenes import SEASON, Scene, day_of
+from .simulated_truth import Truth, truth
+from .simulated_world import PIT, REACH_KM, THRESHOLD_KM2, WEIGHTS, Region, World
+
+__all__ = [
+    "DEMO_EPOCHS",
+    "DEMO_WINDOW",
+    "Region",
+    "Scene",
+    "Truth",
+    "World",
+    "demo_world",
+    "season_dates",
+    "truth",
+    "write_demo",
+    "write_granules",
+]
+
+DEMO_EPOCHS = (2004, 2012, 2020)
+"""Epochs of the demo, each of three years."""
+
+NEVER_MADE = {
+    ("MOD11A2", dt.date(2001, 6, 18)),
+    ("MOD11A2", dt.date(2001, 6, 26)),
+    ("MOD09A1", dt.date(2012, 7, 27)),
+}
+"""Granules that do not exist: Terra was off in June 2001; the third is the demo's own gap."""
+
+Progress = Callable[[int, int], None]
+"""Called with the number of granules written and to write."""
+
+
+def season_dates(product: str, years: Iterable[int]) -> list[dt.date]:
+    """Starts of the June–September periods of a product, such as ``MOD13A1.061``.
+
+    >>> [len(season_dates(name, [2012])) for name in ("MOD09A1.061", "MOD13A1.061")]
+    [16, 8]
+    """
+    days = range(161, 274, 16) if product_form(product[:7]).period_days == 16 else SEASON
+    return [day_of(year, day) for year in years for day in days]
+
+
+def write_granules(
+    folder: Path, product: str, world: World, dates: Iterable[dt.date]
+) -> Iterator[Path]:
+    """Write a product's granules over ``world``, one a tile and date, and yield their paths.
+
+    ``product`` is an ESDT name with its collection, such as ``MYD11A2.006``; the world's window may
+    be any, of whole 1 km pixels, and lie over several tiles. Files that exist are kept and their
+    scenes not made again. Raises GranuleError for an unknown product.
+    """
+    form = product_form(product.split(".")[0])
+    surface, year = None, 0
+    for date in dates:
+        if (form.name, date) in NEVER_MADE:
+            continue
+        headers = [Header(product, date, window) for window in _by_tile(world.window, product)]
+        if not all((folder / header.file_name).exists() for header in headers):
+            if surface is None or year != date.year:
+                surface, year = world.surface(date.year), date.year
+            layers = Scene(world, surface, product, date).layers()
+            outer = _on(product, world.window)
+            for header in headers:
+                where = header.window.slices(outer)
+                write_granule(folder, header, {k: v[where] for k, v in layers.items()})
+        yield from (folder / header.file_name for header in headers)
+
+
+def _on(product: str, window: Window) -> Window:
+    """``window`` in the product's own pixels."""
+    if product_form(product[:7]).lattice == SINUSOIDAL_500M:
+        return window
+    return Window(*(edge // 2 for edge in (window.top, window.left, window.height, window.width)))
+
+
+def _by_tile(window: Window, product: str) -> list[Window]:
+    """The part of ``window`` in each tile, in the product's own pixels."""
+    return [_on(product, window & tile_window(tile)) for tile in tiles(window)]
+
+
+def demo_world(seed: int = 0) -> World:
+    """The demo's mining city."""
+    return World(DEMO_WINDOW, demo_place(seed).region, seed)
+
+
+def write_demo(folder: Path, seed: int = 0, progress: Progress | None = None) -> None:
+    """Write the demo's study: study.toml, granules/, inputs/ and truth/; what exists is kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    world, place = demo_world(seed), demo_place(seed)
+    (folder / "inputs").mkdir(exist_ok=True)
+    write_vectors(folder / "inputs", place)
+    write_rasters(folder / "inputs", world, max(DEMO_EPOCHS), DEMO_EPOCHS)
+    _write_truth(folder / "truth", world, place.areas_km2)
+    years = sorted({epoch + shift for epoch in DEMO_EPOCHS for shift in (-1, 0, 1)})
+    jobs = [(p, season_dates(p, years)) for p in ("MOD09A1.061", "MOD13A1.061", "MOD11A2.061")]
+    total = sum(len(dates) for _, dates in jobs) * len(tiles(DEMO_WINDOW))
+    done = 0
+    for product, dates in jobs:
+        for done, _ in enumerate(
+            write_granules(folder / "granules", product, world, dates), done + 1
+        ):
+            if progress:
+                progress(done, total)
+    written_once(folder / "study.toml", lambda path: path.write_text(_study(), "utf-8"))
+
+
+def _write_truth(folder: Path, world: World, areas_km2: tuple[float, ...]) -> None:
+    """``{epoch}.tif`` with the true fields of each epoch, and ``known.json`` with what was put in."""
+    for epoch in DEMO_EPOCHS:
+        written_once(
+            folder / f"{epoch}.tif", lambda path, e=epoch: _truth_tif(path, truth(world, e))
+        )
+    known = {
+        "drivers_by_importance": ["dism", *WEIGHTS],
+        "driver_weights": dict(WEIGHTS),
+        "ring_break_km": REACH_KM,
+        "mine_size_threshold_km2": THRESHOLD_KM2,
+        "mine_loss": {"smallest": PIT[0], "added_up_to_threshold": PIT[1]},
+        "mine_areas_km2": [round(area, 4) for area in areas_km2],
+    }
+    written_once(folder / "known.json", lambda path: path.write_text(json.dumps(known, indent=1)))
+
+
+def _truth_tif(path: Path, true: Truth) -> None:
+    """The true indicators and quality on the demo's pixels, float32."""
+    bands = {**true.indicators(), "quality": true.quality, "water": true.water, "pit": true.pit}
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        height=DEMO_WINDOW.height,
+        width=DEMO_WINDOW.width,
+        count=len(bands),
+        dtype="float32",
+        crs=SINUSOIDAL,
+        transform=SINUSOIDAL_500M.transform(DEMO_WINDOW),
+        nodata=np.nan,
+        compress="deflate",
+    ) as file:
+        for number, (name, values) in enumerate(bands.items(), 1):
+            file.write(values.astype(np.float32), number)
+            file.set_band_description(number, name)
+
+
+STUDY = """\
+# A mining city that does not exist, in the products' own file formats.
+# Its true state is in truth/: what a run should find can be compared with it.
+
+[study]
+name = "demo"
+out = "run"
+epochs = [{epochs}]
+
+[granules]
+path = "granules"
+season = ["06-01", "09-30"]
+membership = "start"
+reach = 1
+collection = "061"
+
+[quality]
+preset = "standard"
+
+[indicators]
+greenness = "product"
+heat = "product"
+
+[water]
+mndwi = 0.0
+land_cover = {{ raster = "inputs/lc_{{year}}.tif", classes = [17, 11] }}
+
+[rsei]
+limits = "minmax"
+direction = "expected"
+
+[[area]]
+name = "Demo city"
+boundary = "inputs/boundary.gpkg"
+mines = "inputs/mines.gpkg"
+coast = "inputs/coast.gpkg"
+
+[drivers]
+year = {year}
+crs = "ESRI:102025"
+resolution = 1000
+
+[drivers.layers]
+dem = "inputs/dem.tif"
+prec = {{ months = "inputs/prec_{{year}}_{{month:02d}}.tif" }}
+gdp = "inputs/gdp.tif"
+ntl = "inputs/ntl.tif"
+elec = "inputs/elec.tif"
+co2 = "inputs/co2.tif"
+pm25 = "inputs/pm25.tif"
+
+[forest]
+trees = 1000
+mtry = 3
+validation = 0.3
+seed = 1
+"""
+
+
+def _study() -> str:
+    """The demo's study file."""
+    return STUDY.format(epochs=", ".join(map(str, DEMO_EPOCHS)), year=max(DEMO_EPOCHS))
