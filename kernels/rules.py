@@ -10,7 +10,8 @@ import numpy as np
 from numba import cuda, int64
 
 from .launch import CHUNK, Kernel, chunks, cpu_loop, device, gpu_grid, namespace
-from .quality import Bits, swapped, swapped_word
+from .quality import swapped, swapped_word
+from .tables import Bits
 
 WORD, SHIFT, MASK, ACCEPTED = range(4)
 """Columns of a rule: which of the two words, the field's lowest bit, the bits of its values, and

@@ -1,0 +1,255 @@
+"""Seasonal sums of what may be used, exact in integers: years and tiles combine by addition."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from ...kernels import quality, rules
+from ...kernels.launch import namespace
+from ..sources.errors import InputError
+from .quality import LayerRules, Policy
+from .season import Season
+
+__all__ = ["BANDS", "GreennessSum", "HeatSum", "Partial", "ReflectanceSum", "Season"]
+
+BANDS = ("red", "nir", "blue", "green", "nir2", "swir1", "swir2")
+"""Bands of a reflectance partial, in the order b1 to b7 of MODIS."""
+
+MOST = {1: 255, 2: 65535}
+"""Dates that a count holds, by its bytes."""
+
+
+@dataclass(frozen=True)
+class Partial:
+    """Sums and counts of the usable observations of some dates; partials of a window add."""
+
+    names: tuple[str, ...]
+    """What each layer is."""
+
+    sums: Any
+    """Sum of stored values, (B, h, w) int32."""
+
+    counts: Any
+    """Observations in the sum, (B, h, w) uint8; uint16 once partials were added."""
+
+    observations: int
+    """Dates that were offered."""
+
+    losses: Mapping[str, int]
+    """Pixel-dates lost to each reason; those of ``qc.b1`` to ``b7`` and of a range, in its band."""
+
+    def __add__(self, other: Self) -> Self:
+        """All dates of both. Raises ValueError where layers or windows differ."""
+        mine, theirs = (self.names, self.sums.shape), (other.names, other.sums.shape)
+        if mine != theirs:
+            raise ValueError(f"expected a partial of {mine}, found {theirs}")
+        dates = self.observations + other.observations
+        if dates > MOST[2]:
+            raise ValueError(f"expected at most {MOST[2]} dates, found {dates}")
+        return type(self)(
+            self.names,
+            self.sums + other.sums,
+            self.counts.astype(np.uint16) + other.counts,
+            dates,
+            _together(self.losses, other.losses),
+        )
+
+    def mean(self, scale: float | Sequence[float], offset: float | Sequence[float] = 0.0) -> Any:
+        """Mean in physical units, (B, h, w) float32, NaN where nothing was observed.
+
+        ``scale`` and ``offset`` bring stored values to the unit: one for all layers or one each.
+        """
+        home = namespace(self.sums)
+        means = home.empty(self.sums.shape, np.float32)
+        scales, offsets = (np.broadcast_to(x, len(self.names)).tolist() for x in (scale, offset))
+        for b in range(len(self.names)):  # band by band: doubles of one, not of all
+            count = self.counts[b]
+            mean = self.sums[b] / home.maximum(count, 1) * scales[b] + offsets[b]
+            means[b] = home.where(count > 0, mean, np.nan)
+        return means
+
+
+def _together(mine: Mapping[str, int], theirs: Mapping[str, int]) -> dict[str, int]:
+    return {name: mine.get(name, 0) + theirs.get(name, 0) for name in {**mine, **theirs}}
+
+
+class _Sum:
+    """What the sums of a product share: layers that grow as dates are added."""
+
+    names: tuple[str, ...]
+
+    def __init__(self, shape: tuple[int, int], policy: Policy) -> None:
+        self.shape = shape
+        self.policy = policy
+        self.observations = 0
+        self._losses: Counter[str] = Counter()
+        self._sums: Any = None
+        self._counts: Any = None
+
+    def _open(self, home: Any) -> None:
+        """Make room in the library where the first dates live."""
+        if self._sums is None:
+            size = self.shape[0] * self.shape[1]
+            self._sums = home.zeros((len(self.names), size), np.int32)
+            self._counts = home.zeros((len(self.names), size), np.uint8)
+
+    def _take(self, layers: Mapping[str, tuple[Any, str]]) -> list[Any]:
+        """The layers as (T, ..., N) of their own kind. Raises InputError where one cannot be."""
+        dates = len(next(iter(layers.values()))[0])
+        taken = [
+            _flat(name, layer, kind, (dates, *self._inner(name), *self.shape))
+            for name, (layer, kind) in layers.items()
+        ]
+        if self.observations + dates > MOST[1]:
+            raise InputError(
+                f"expected at most {MOST[1]} dates in one partial, found "
+                f"{self.observations + dates}; make one a year and add them"
+            )
+        self._open(namespace(*taken))
+        self.observations += dates
+        return taken
+
+    def _inner(self, name: str) -> tuple[int, ...]:
+        """Axes between the dates and the pixels of a layer."""
+        return ()
+
+    def _lose(self, reasons: Iterable[str], lost: Iterable[int]) -> None:
+        for reason, pixels in zip(reasons, lost, strict=True):
+            self._losses[reason] += pixels
+
+    def partial(self) -> Partial:
+        """What was added so far; it shares its arrays with this sum."""
+        self._open(np)
+        shape = (len(self.names), *self.shape)
+        return Partial(
+            self.names,
+            self._sums.reshape(shape),
+            self._counts.reshape(shape),
+            self.observations,
+            dict(self._losses),
+        )
+
+
+class ReflectanceSum(_Sum):
+    """Sums of seven bands over the dates of a window."""
+
+    names = BANDS
+
+    def __init__(self, shape: tuple[int, int], policy: Policy) -> None:
+        super().__init__(shape, policy)
+        self._rules = policy.bands()
+
+    def add(self, bands: Any, state: Any, qc: Any) -> None:
+        """Add T dates in any order: (T, 7, h, w) int16, (T, h, w) uint16 and (T, h, w) uint32.
+
+        Bytes may be in either order; four dates a call, or more, are fastest.
+        Raises InputError for a layer of another type or shape.
+        """
+        layers = {"bands": (bands, "i2"), "state": (state, "u2"), "qc": (qc, "u4")}
+        stored, states, words = _one_order(self._take(layers))
+        tables = self._rules.tables
+        quality.accumulate(stored, states, words, tables, self._sums, self._counts)
+        home = namespace(stored)
+        fills = int(tables.fills[0]), int(tables.fills[1])
+        table = home.asarray(self._rules.rules)
+        lost = rules.census(states, words, fills, table, self._rules.whole)
+        self._lose(self._rules.reasons, lost)
+
+    def _inner(self, name: str) -> tuple[int, ...]:
+        return (len(BANDS),) if name == "bands" else ()
+
+    def partial(self) -> Partial:
+        """What was added so far; a band's loss to its range is what no other reason explains."""
+        found = super().partial()
+        reasons = self._rules.reasons
+        whole = sum(self._losses[name] for name in dict.fromkeys(reasons[: self._rules.whole + 1]))
+        offered = self.observations * self.shape[0] * self.shape[1] - whole
+        used = found.counts.sum(axis=(1, 2), dtype=np.int64).tolist()
+        ranges = {
+            f"range.{name}": offered - self._losses[f"qc.b{b + 1}"] - used[b]
+            for b, name in enumerate(BANDS)
+        }
+        return Partial(
+            found.names, found.sums, found.counts, found.observations, {**found.losses, **ranges}
+        )
+
+
+class GreennessSum(_Sum):
+    """Sums of NDVI over the dates of a window."""
+
+    names = ("ndvi",)
+
+    def __init__(self, shape: tuple[int, int], policy: Policy) -> None:
+        super().__init__(shape, policy)
+        self._rules = policy.ndvi()
+
+    def add(self, ndvi: Any, vi: Any, reliability: Any) -> None:
+        """Add T dates in any order, (T, h, w) each: int16, uint16 and int8; either byte order.
+
+        Raises InputError for a layer of another type or shape.
+        """
+        layers = {"ndvi": (ndvi, "i2"), "vi": (vi, "u2"), "reliability": (reliability, "i1")}
+        stored, *words = (_native(layer) for layer in self._take(layers))
+        *lost, _ = _add_layer(stored, stored, words, self._rules, self._sums[0], self._counts[0])
+        self._lose(self._rules.reasons, lost)
+
+
+class HeatSum(_Sum):
+    """Sums of land surface temperature, and of the view time where the temperature was used."""
+
+    names = ("lst", "view_time")
+
+    def __init__(self, shape: tuple[int, int], policy: Policy) -> None:
+        super().__init__(shape, policy)
+        self._rules = policy.lst(), policy.view_time()
+
+    def add(self, lst: Any, lst_qc: Any, view_time: Any) -> None:
+        """Add T dates in any order, (T, h, w) each: uint16, uint8 and uint8; either byte order.
+
+        Raises InputError for a layer of another type or shape.
+        """
+        layers = {"lst": (lst, "u2"), "lst_qc": (lst_qc, "u1"), "view_time": (view_time, "u1")}
+        gate, word, clock = (_native(layer) for layer in self._take(layers))
+        words = [word, word]
+        heat, seen = self._rules
+        *lost, used = _add_layer(gate, gate, words, heat, self._sums[0], self._counts[0])
+        self._lose(heat.reasons, lost)
+        *_, timed = _add_layer(clock, gate, words, seen, self._sums[1], self._counts[1])
+        self._lose(seen.reasons[-1:], [used - timed])
+
+
+def _add_layer(
+    stored: Any, gate: Any, words: list[Any], policy: LayerRules, sums: Any, counts: Any
+) -> list[int]:
+    fills, table, ranges = policy.kernel
+    table = namespace(stored).asarray(table)
+    first, second = words
+    return rules.accumulate_layer(
+        stored, gate, (first, second), (fills, table, ranges), sums, counts
+    )
+
+
+def _flat(name: str, layer: Any, kind: str, shape: tuple[int, ...]) -> Any:
+    """``layer`` with its pixels in one axis, contiguous. Raises InputError for another form."""
+    expected = np.dtype(kind)
+    if layer.shape != shape or layer.dtype.newbyteorder("=") != expected:
+        raise InputError(
+            f"{name}: expected {expected.name} of shape {shape}, "
+            f"found {layer.dtype.name} of shape {layer.shape}"
+        )
+    flat = namespace(layer).ascontiguousarray(layer)
+    return flat.reshape(*shape[:-2], shape[-2] * shape[-1])
+
+
+def _native(layer: Any) -> Any:
+    """``layer`` in this machine's byte order; copied where it is in the other."""
+    return layer if layer.dtype.isnative else layer.astype(layer.dtype.newbyteorder("="))
+
+
+def _one_order(layers: list[Any]) -> list[Any]:
+    """The layers in one byte order: as they come where they agree, which needs no copy."""
+    orders = {layer.dtype.isnative for layer in layers}
+    return layers if len(orders) == 1 else [_native(layer) for layer in layers]
