@@ -2,8 +2,8 @@
 
 An artefact is one file or several that belong together. Each is written under a temporary name in
 its own folder, synced, hashed and renamed; then the folder is synced, and a JSON marker in
-``store/markers`` is written last in the same way. A reader trusts the marker alone. "Skip it if the file
-exists" accepted half-written files in 10 of 12 trials with ``kill -9``; this, in none.
+``store/markers`` is written last in the same way. A reader trusts the marker alone. "Skip it if
+the file exists" accepted half-written files in 10 of 12 trials with ``kill -9``; this, in none.
 """
 
 import errno

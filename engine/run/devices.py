@@ -1,0 +1,213 @@
+"""The machine: cores, memory, GPU and libraries; nothing else asks whether there is a GPU."""
+
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ..sources.errors import MachineError
+
+GPU_WORTH = 4 << 30
+"""Bytes to read from which a GPU saves time in spite of its start. An estimate until measured:
+on a tile-year of 8 granules (0.9 GB) decoding on the host takes longer than the computing."""
+
+LIBRARIES = (
+    "numpy",
+    "numba",
+    "scipy",
+    "pandas",
+    "pyarrow",
+    "xarray",
+    "dask",
+    "distributed",
+    "rasterio",
+    "pyhdf",
+    "pyproj",
+    "shapely",
+    "geopandas",
+    "pyogrio",
+    "exactextract",
+    "scikit-learn",
+    "odc-geo",
+    "pydantic",
+)
+"""Distributions that results depend on."""
+
+
+@dataclass(frozen=True)
+class Optional:
+    """Libraries that one ability needs."""
+
+    ability: str
+    """What they allow."""
+
+    modules: tuple[str, ...]
+    """Modules to import."""
+
+    extra: str
+    """The extra of ``rsei`` that installs them."""
+
+
+OPTIONALS = (
+    Optional("calculation on a GPU", ("cupy", "numba_cuda"), "gpu"),
+    Optional("forests and several GPUs", ("cuml", "dask_cuda", "rmm"), "rapids"),
+    Optional("workers on Slurm", ("dask_jobqueue",), "hpc"),
+)
+"""What the base install leaves out."""
+
+LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+"""Where Linux says how much memory a container or a batch job may use (cgroup 2, cgroup 1)."""
+
+
+def cores() -> int:
+    """Cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):  # knows of Slurm's and taskset's limits, Linux alone
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def memory(limits: tuple[str, ...] = LIMITS) -> int | None:
+    """Bytes of memory this process may use: the machine's, or its container's if that is less.
+
+    None where the system does not say.
+    """
+    amounts = [amount for path in limits if (amount := _limit(Path(path)))]
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        amounts.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return min(amounts, default=None)
+
+
+def _limit(path: Path) -> int | None:
+    try:
+        text = path.read_text().strip()
+    except OSError:
+        return None
+    return int(text) if text.isdigit() else None
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU."""
+
+    name: str
+    """Its model."""
+
+    memory: int
+    """Bytes of its memory."""
+
+    driver: str
+    """Highest CUDA version its driver supports, such as ``13.0``."""
+
+
+def gpus() -> tuple[Gpu, ...]:
+    """The GPUs that CuPy can calculate on; none where CuPy, a driver or a GPU is missing."""
+    if importlib.util.find_spec("cupy") is None:
+        return ()
+    cupy: Any = importlib.import_module("cupy")
+    try:
+        if not cupy.cuda.is_available():
+            return ()
+        runtime = cupy.cuda.runtime
+        version = runtime.driverGetVersion()
+        found = [runtime.getDeviceProperties(i) for i in range(runtime.getDeviceCount())]
+    except cupy.cuda.runtime.CUDARuntimeError:
+        return ()
+    driver = f"{version // 1000}.{version % 1000 // 10}"
+    return tuple(Gpu(gpu["name"].decode(), gpu["totalGlobalMem"], driver) for gpu in found)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The processor a run takes."""
+
+    device: Literal["cpu", "cuda"]
+    """Its kind."""
+
+    reason: str
+    """Why, in words."""
+
+
+def choice(wanted: Literal["auto", "cpu", "cuda"], size: int) -> Choice:
+    """The processor for a run that reads ``size`` bytes.
+
+    Raises MachineError where a GPU is wanted and there is none.
+    """
+    if wanted == "cpu":
+        return Choice("cpu", "as asked for")
+    found = gpus()
+    if wanted == "cuda":
+        if not found:
+            raise MachineError(f'device: expected a GPU for "cuda", found none: {_lack()}')
+        return Choice("cuda", f"as asked for: {found[0].name}")
+    if not found:
+        return Choice("cpu", "there is no GPU that can be used")
+    if size < GPU_WORTH:
+        return Choice("cpu", f"{size / 2**30:.1f} GiB to read are too few for the GPU to pay off")
+    return Choice("cuda", f"{size / 2**30:.1f} GiB to read: {found[0].name}")
+
+
+def _lack() -> str:
+    """What is missing for a GPU, and how to get it."""
+    if importlib.util.find_spec("cupy") is None:
+        return 'CuPy is not installed; `pip install "rsei[gpu]"`, or take device = "cpu"'
+    return (
+        "CuPy is installed, but no NVIDIA driver with a GPU answers; see what `nvidia-smi` says, "
+        'or take device = "cpu"'
+    )
+
+
+def version(distribution: str) -> str | None:
+    """Version of an installed distribution; None where it is not installed."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def versions() -> dict[str, str]:
+    """Software that results are recorded with: ours, Python's and the libraries'."""
+    found = {name: version(name) for name in ("rsei", *LIBRARIES)}
+    return {"python": platform.python_version()} | {n: v for n, v in found.items() if v}
+
+
+def facts(folder: Path) -> dict[str, Any]:
+    """The machine, as JSON values, with the space on the disk of ``folder``."""
+    return {
+        "system": platform.platform(),
+        "cores": cores(),
+        "memory": memory(),
+        "disk": {"folder": str(folder.absolute()), "free": _free(folder)},
+        "gpus": [gpu.__dict__ for gpu in gpus()],
+        "gpu_needs": None if gpus() else _lack(),
+        "versions": versions(),
+        "missing": [name for name in LIBRARIES if version(name) is None],
+        "optional": [_state(optional) for optional in OPTIONALS],
+    }
+
+
+def _free(folder: Path) -> int | None:
+    """Free bytes on the disk of ``folder``, or of the folder it would be made in."""
+    for place in (folder, *folder.absolute().parents):
+        if place.is_dir():
+            return shutil.disk_usage(place).free
+    return None
+
+
+def _state(optional: Optional) -> dict[str, Any]:
+    lacking = list(_lacking(optional))
+    return {
+        "ability": optional.ability,
+        "installed": not lacking,
+        "lacking": lacking,
+        "install": f'pip install "rsei[{optional.extra}]"',
+    }
+
+
+def _lacking(optional: Optional) -> Iterator[str]:
+    yield from (name for name in optional.modules if importlib.util.find_spec(name) is None)

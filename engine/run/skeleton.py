@@ -1,0 +1,83 @@
+"""The text of a new study file, made from the settings types, so that it cannot fall behind."""
+
+import json
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from .study import AreaSettings, DriverLayers, Study, models
+
+WIDTH = 96
+"""Characters of a line of comment."""
+
+INTRODUCTION = """\
+# A study of the remote sensing ecological index. Paths are relative to this file.
+# Without a # stands what has to be filled in, and every default; `rsei plan` checks the file.
+"""
+
+EXAMPLES = {"dem": "dem.tif", "prec": {"months": "prec_{year}_{month:02d}.tif"}, "gdp": "gdp.tif"}
+"""Layers shown in the section of the drivers."""
+
+
+def skeleton() -> str:
+    """A commented study file, TOML; it is a legal study as it stands."""
+    parts = [INTRODUCTION]
+    for name, field in Study.model_fields.items():
+        table = models(field.annotation)[0]
+        header = f"[[{name}]]" if table is AreaSettings else f"[{name}]"
+        # An optional section is a comment as a whole: its presence switches its stage on.
+        parts.append("\n".join(_section(header, table, field.default is None)) + "\n")
+    return "\n".join(parts)
+
+
+def _section(header: str, table: type[BaseModel], absent: bool) -> Iterator[str]:
+    mark = "# " if absent else ""
+    yield f"{mark}{header}"
+    yield from _comment((table.__doc__ or "").splitlines()[0], mark)
+    for name, field in table.model_fields.items():
+        if table_of := _own_section(field):
+            yield f"{mark}{header.rstrip(']')}.{name}]"
+            if table_of is DriverLayers:
+                yield from (f"{mark}{layer} = {toml(value)}" for layer, value in EXAMPLES.items())
+        else:
+            yield from _comment(field.description or "", mark)
+            yield f"{mark}{_line(name, field)}"
+
+
+def _own_section(field: FieldInfo) -> type[BaseModel] | None:
+    """The settings type of a required field that is a table of its own."""
+    tables = models(field.annotation)
+    return tables[0] if tables and field.is_required() else None
+
+
+def _line(name: str, field: FieldInfo) -> str:
+    """A key with its value: an example where it is required, else its default."""
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if value is PydanticUndefined or (value is None and name == "boundary"):
+        return f"{name} = {toml((field.examples or [''])[0])}"
+    if value is None or value == {} or value == ():
+        return f"# {name} = {toml(field.examples[0]) if field.examples else '...'}"
+    return f"{name} = {toml(value)}"
+
+
+def _comment(text: str, mark: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=f"{mark}# ", subsequent_indent=f"{mark}# ")
+
+
+def toml(value: Any) -> str:
+    """``value`` as TOML on one line.
+
+    >>> toml({"raster": "lc.tif", "classes": (17, 11), "mean": False})
+    '{ raster = "lc.tif", classes = [17, 11], mean = false }'
+    """
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json", exclude_none=True)
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{name} = {toml(x)}" for name, x in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    return json.dumps(value, ensure_ascii=False, default=str)

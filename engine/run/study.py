@@ -1,0 +1,344 @@
+"""What was asked: the settings of a study, composed of the settings that each stage owns."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, model_validator
+
+from ..index.indicators import IndicatorSettings, WaterSettings
+from ..index.quality import Policy
+from ..index.rsei import RseiSettings
+from ..sources.settings import Settings
+
+FIRST_YEAR, LAST_YEAR = 2000, 2100
+"""Years an epoch may have: Terra's first images are of February 2000."""
+
+DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+"""Days of each month; a season may name 29 February."""
+
+UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | {
+    "KIB": 2**10,
+    "MIB": 2**20,
+    "GIB": 2**30,
+    "TIB": 2**40,
+}
+"""Bytes in each unit of memory."""
+
+
+def in_bytes(text: str) -> int:
+    """Bytes of a text such as ``8 GiB``.
+
+    Raises ValueError for another form.
+
+    >>> in_bytes("8 GiB"), in_bytes("1.5GB")
+    (8589934592, 1500000000)
+    """
+    found = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([KMGT]?i?B)\s*", text, re.IGNORECASE)
+    if not found or float(found[1]) == 0:
+        raise ValueError(f'expected a number and a unit such as "8 GiB", found "{text}"')
+    return int(float(found[1]) * UNITS[found[2].upper()])
+
+
+def _memory(text: str) -> str:
+    in_bytes(text)
+    return text
+
+
+def _day(text: str) -> str:
+    month_day(text)
+    return text
+
+
+def month_day(text: str) -> tuple[int, int]:
+    """Month and day of a text such as ``06-01``.
+
+    Raises ValueError where there is no such day.
+
+    >>> month_day("06-01")
+    (6, 1)
+    """
+    found = re.fullmatch(r"([0-9]{2})-([0-9]{2})", text)
+    month, day = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not (1 <= month <= 12 and 1 <= day <= DAYS[month - 1]):
+        raise ValueError(f'expected a month and a day such as "06-01", found "{text}"')
+    return month, day
+
+
+def _named(text: str) -> str:
+    if not text.strip() or text != text.strip():
+        raise ValueError(f'expected a name without blanks at its ends, found "{text}"')
+    return text
+
+
+Memory = Annotated[str, AfterValidator(_memory)]
+"""An amount of memory, such as ``8 GiB``."""
+
+Day = Annotated[str, AfterValidator(_day)]
+"""A day of any year, such as ``06-01``."""
+
+Name = Annotated[str, Field(max_length=200), AfterValidator(_named)]
+"""The name of a study or of an area."""
+
+Year = Annotated[int, Field(ge=FIRST_YEAR, le=LAST_YEAR)]
+"""A year with MODIS images."""
+
+
+class StudyPart(Settings):
+    """The study, and where its results go."""
+
+    name: Name = Field(examples=["my-city"])
+    """Name of the study."""
+    out: Path = Field(examples=["runs/my-city"])
+    """Folder of the results; a run that was interrupted resumes there."""
+    epochs: tuple[Year, ...] = Field(min_length=1, examples=[[2001, 2010, 2019]])
+    """Years to map; each is the mean of the seasons of the years around it."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        twice = sorted({year for year in self.epochs if self.epochs.count(year) > 1})
+        if twice:
+            raise ValueError(f"epochs: expected each year once, found {twice[0]} more than once")
+        return self
+
+
+class Granules(Settings):
+    """The images: which files, which season, which years."""
+
+    path: Path = Field(examples=["granules"])
+    """Folder of the granules, searched recursively: HDF4-EOS, AppEEARS GeoTIFF or NetCDF."""
+    season: tuple[Day, Day] = ("06-01", "09-30")
+    """First and last day of the growing season, month and day."""
+    membership: Literal["start", "overlap", "inside"] = "start"
+    """Which composites are of the season: those that start in it, overlap it, or lie inside it."""
+    reach: Annotated[int, Field(ge=0, le=20)] = 1
+    """Years on either side of an epoch that are averaged with it."""
+    platforms: tuple[Literal["terra", "aqua", "viirs"], ...] | None = None
+    """Platforms to use; all that are found when absent."""
+    collection: str = "061"
+    """Collection of the products."""
+    mixed_collections: bool = False
+    """Whether granules of other collections may be used beside it."""
+    on_bad_granule: Literal["error", "skip"] = "error"
+    """Whether a damaged granule ends the run, or is left out and reported."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if month_day(self.season[0]) > month_day(self.season[1]):
+            raise ValueError(
+                f'season: expected a first day before the last, found "{self.season[0]}" to '
+                f'"{self.season[1]}"; a season over New Year is not supported'
+            )
+        return self
+
+
+class AreaSettings(Settings):
+    """A city, a province or a nation."""
+
+    name: Name = Field(examples=["My city"])
+    """Name of the area."""
+    boundary: Path | None = Field(None, examples=["boundary.gpkg"])
+    """Polygons of the area, in any CRS: the union of the file's features."""
+    name_field: str | None = None
+    """Attribute that names the features: each then is an area of its own."""
+    bounds: tuple[float, float, float, float] | None = None
+    """West, south, east and north in degrees, in place of a boundary."""
+    mines: Path | None = None
+    """Polygons of the mines, in any CRS."""
+    coast: Path | None = None
+    """Coast line or land polygons: the distance to the mines goes round the water."""
+
+    @model_validator(mode="after")
+    def _one_outline(self) -> Self:
+        if (self.boundary is None) == (self.bounds is None):
+            found = "both" if self.boundary else "neither"
+            raise ValueError(f"expected either boundary or bounds, found {found}")
+        if self.name_field is not None and self.boundary is None:
+            raise ValueError("name_field: expected a boundary whose features it names, found none")
+        if self.bounds is not None:
+            west, south, east, north = self.bounds
+            if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
+                raise ValueError(
+                    "bounds: expected [west, south, east, north] in degrees, "
+                    f"found {list(self.bounds)}"
+                )
+        return self
+
+
+class DriverRaster(Settings):
+    """A raster that may explain the index."""
+
+    raster: str | None = None
+    """File, or a pattern with {year}."""
+    months: str | None = None
+    """Pattern with {month:02d}, and perhaps {year}, for twelve monthly files, in place of one."""
+    reduce: Literal["sum", "mean"] = "sum"
+    """How twelve months become a year."""
+    resampling: Literal["nearest", "bilinear", "average"] | None = None
+    """How it reaches the drivers' grid; by its own resolution when absent."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.raster is None) == (self.months is None):
+            raise ValueError(
+                f"expected either raster or months, found {'both' if self.raster else 'neither'}"
+            )
+        return self
+
+
+DriverLayer = str | DriverRaster
+"""A file, or a table that says more of it."""
+
+
+class DriverLayers(Settings):
+    """The rasters of the drivers; slope, distance to the mines and mine share are made."""
+
+    dem: DriverLayer | None = None
+    """Elevation, m."""
+    prec: DriverLayer | None = None
+    """Precipitation, mm."""
+    gdp: DriverLayer | None = None
+    """Gross domestic product."""
+    ntl: DriverLayer | None = None
+    """Night lights."""
+    elec: DriverLayer | None = None
+    """Electricity consumption."""
+    co2: DriverLayer | None = None
+    """CO2 emissions."""
+    pm25: DriverLayer | None = None
+    """PM2.5 concentration."""
+
+
+class DriversSettings(Settings):
+    """What may explain the index, on a grid of its own."""
+
+    year: Year = Field(examples=[2019])
+    """The epoch to explain."""
+    crs: str = "ESRI:102025"
+    """CRS of the grid: an equal-area projection in metres."""
+    resolution: Annotated[float, Field(gt=0)] = 1000
+    """Width and height of its pixels, m."""
+    layers: DriverLayers
+    """The rasters."""
+
+
+class ForestSettings(Settings):
+    """The random forest that ranks the drivers."""
+
+    trees: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    """Number of trees."""
+    mtry: Annotated[int, Field(ge=1, le=10)] = 3
+    """Drivers tried at each split."""
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    """Share of the pixels kept for validation."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
+    """Seed of every random choice."""
+
+
+class Compute(Settings):
+    """Where it runs."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Processor; auto takes a GPU where there is one and the work is worth it."""
+    memory: Memory = "8 GiB"
+    """Most memory a run may use."""
+    device_memory: Memory | None = None
+    """Most memory of the GPU it may use; what is free when absent."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """Most memory a run may use, bytes."""
+        return in_bytes(self.memory)
+
+    @property
+    def device_memory_bytes(self) -> int | None:
+        """Most memory of the GPU it may use, bytes; None where it is not limited."""
+        return in_bytes(self.device_memory) if self.device_memory else None
+
+
+class Study(Settings):
+    """All settings of a study; its paths are absolute."""
+
+    study: StudyPart
+    granules: Granules
+    quality: Policy = Field(default_factory=Policy)
+    indicators: IndicatorSettings = Field(default_factory=IndicatorSettings)
+    water: WaterSettings = Field(default_factory=WaterSettings)
+    rsei: RseiSettings = Field(default_factory=RseiSettings)
+    area: tuple[AreaSettings, ...] = Field(min_length=1)
+    drivers: DriversSettings | None = None
+    forest: ForestSettings | None = None
+    compute: Compute = Field(default_factory=Compute)
+    _written: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _agreeing(self) -> Self:
+        names = [area.name for area in self.area]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f'area: expected each name once, found "{twice[0]}" more than once')
+        reference = self.rsei.reference
+        if reference is not None and reference not in self.study.epochs:
+            raise ValueError(f"rsei.reference: {_no_epoch(reference, self.epochs)}")
+        if self.drivers and self.drivers.year not in self.study.epochs:
+            raise ValueError(f"drivers.year: {_no_epoch(self.drivers.year, self.epochs)}")
+        if self.forest and not self.drivers:
+            raise ValueError("forest: expected a section [drivers] beside [forest], found none")
+        return self
+
+    @property
+    def epochs(self) -> tuple[int, ...]:
+        """Epochs, in order."""
+        return tuple(sorted(self.study.epochs))
+
+    def years(self, epoch: int | None = None) -> tuple[int, ...]:
+        """Years whose granules ``epoch``, or every epoch together, is made of, in order."""
+        reach = self.granules.reach
+        epochs = self.epochs if epoch is None else (epoch,)
+        return tuple(sorted({y for e in epochs for y in range(e - reach, e + reach + 1)}))
+
+    def resolved(self) -> dict[str, Any]:
+        """Every setting as JSON values, defaults included, with paths as the user wrote them."""
+        return self._written or self.model_dump(mode="json")
+
+
+def _no_epoch(year: int, epochs: tuple[int, ...]) -> str:
+    return f"expected one of the epochs {', '.join(map(str, epochs))}, found {year}"
+
+
+def models(annotation: Any) -> list[type[BaseModel]]:
+    """The settings types in a type annotation, however deep."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for part in get_args(annotation) for found in models(part)]
+
+
+PATHS = {
+    "out",
+    "path",
+    "boundary",
+    "mines",
+    "coast",
+    "raster",
+    "months",
+    "limits_table",
+    "loadings_table",
+    *DriverLayers.model_fields,
+}
+"""Keys whose texts are paths, wherever they stand."""
+
+
+def anchored(settings: Any, folder: Path, key: str = "") -> Any:
+    """``settings`` with each path taken relative to ``folder``.
+
+    >>> anchored({"out": "run", "area": [{"mines": "/data/m.gpkg"}]}, Path("/home"))
+    {'out': '/home/run', 'area': [{'mines': '/data/m.gpkg'}]}
+    """
+    if isinstance(settings, dict):
+        return {name: anchored(value, folder, name) for name, value in settings.items()}
+    if isinstance(settings, list):
+        return [anchored(value, folder, key) for value in settings]
+    if key in PATHS and isinstance(settings, str):
+        return os.path.normpath(folder / Path(settings).expanduser())
+    return settings
