@@ -1,5 +1,4 @@
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -292,28 +291,3 @@ def test_heat_and_its_losses() -> None:
     *lost, _ = oracles.first_reasons(lst == 0, tests, lst >= 7500)
     exact = dict(zip(["fill", "lst.mandatory", "lst.lst_error", "range.lst"], lost, strict=True))
     assert found.losses == exact | {"range.view_time": int((used & (view_time > 240)).sum())}
-
-
-def munich(folder: Path) -> Layers:
-    import rasterio
-
-    def stack(name: str) -> NDArray[Any]:
-        paths = sorted((folder / "munich-2022").glob(f"*_{name}_doy*.tif"))
-        layers = []
-        for path in paths:
-            with rasterio.open(path, driver="GTiff") as file:
-                layers.append(file.read(1))
-        return np.stack(layers)
-
-    bands = np.stack([stack(f"sur_refl_b0{n}") for n in range(1, 8)], axis=1)
-    return bands, stack("sur_refl_state_500m"), stack("sur_refl_qc_500m")
-
-
-def test_munich_under_the_presets(real_data: Path) -> None:
-    layers = munich(real_data)
-    assert [layer.dtype for layer in layers] == [np.int16, np.uint16, np.uint32]
-    for policy in (Policy(), USER):
-        found = summed(layers, policy)
-        sums, counts = expected(layers, policy)
-        np.testing.assert_array_equal(found.sums.reshape(7, -1), sums)
-        np.testing.assert_array_equal(found.counts.reshape(7, -1), counts)
