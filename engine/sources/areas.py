@@ -5,16 +5,14 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from pyproj import CRS, Transformer
 
 from .errors import BoundaryError
-from .grids import SINUSOIDAL_500M, Lattice, Window, tile_window, tiles
+from .grids import SINUSOIDAL_500M, Lattice, Window, carrier, tile_window, tiles
 from .vectors import LONLAT, extent, read
 
 BLOCK = 1 << 18
@@ -107,12 +105,6 @@ def distinct(found: Sequence[Area]) -> None:
                 f"{area.name!r}, both {area.slug!r} in paths; rename one"
             )
         names[area.slug] = area.name
-
-
-@lru_cache(maxsize=64)
-def carrier(source: str, target: str) -> Transformer:
-    """Carries x, y of one CRS to another."""
-    return Transformer.from_crs(CRS(source), CRS(target), always_xy=True)
 
 
 def inside(area: Area, lattice: Lattice, window: Window) -> NDArray[np.bool_]:

@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from odc.geo import CRS
 from odc.geo.geobox import GeoBox
+from pyproj import Transformer
 
 from .errors import GridError
 
@@ -183,6 +185,12 @@ class Lattice:
     def covering(self, window: Window, fine: "Lattice", margin: int = 0) -> Window:
         """The window of this lattice that covers ``window`` of ``fine``, and a margin."""
         return self.bounding(*fine.bounds(window)).grown(margin)
+
+
+@lru_cache(maxsize=64)
+def carrier(source: str, target: str) -> Transformer:
+    """Carries x, y of one CRS to another."""
+    return Transformer.from_crs(source, target, always_xy=True)
 
 
 RADIUS = 6371007.181

@@ -1,0 +1,197 @@
+"""GeoTIFFs that a run writes: the same pixels give the same bytes, on any number of threads."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+from numpy.typing import NDArray
+from rasterio.io import MemoryFile
+from rasterio.windows import Window as Part
+
+from .errors import RasterError
+from .grids import Lattice, Window
+from .rasterfiles import SAFE, opened_tiff
+
+BLOCK = 256
+"""Side of a tile within a file, pixels."""
+
+Strips = Iterable[tuple[Window, NDArray[Any]]]
+"""Parts of a raster from the top down, of full width, each (bands, rows, columns)."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a raster holds, and how it is packed."""
+
+    names: tuple[str, ...]
+    """Name of each band."""
+
+    dtype: str = "float32"
+    """NumPy's name of the stored numbers."""
+
+    nodata: float | None = float("nan")
+    """Stored value of a missing pixel."""
+
+    units: tuple[str, ...] = ()
+    """Unit of each band; none for all, or one for each."""
+
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Settings and sources: never a time, a host or a path."""
+
+    compression: Literal["deflate", "zstd"] = "deflate"
+    """Deflate opens in every GIS; ZSTD is for the run's own files, read again and again."""
+
+    colours: Mapping[int, tuple[int, int, int, int]] | None = None
+    """Red, green, blue and opacity of each class of a uint8 raster, 0..255."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """GDAL's options: differences of neighbours are packed, bytewise for floats."""
+        predictor = 3 if np.dtype(self.dtype).kind == "f" else 2
+        level = {"deflate": "ZLEVEL", "zstd": "ZSTD_LEVEL"}[self.compression]
+        # GDAL's level for ZSTD, 9, writes five times slower than 3 for a few percent.
+        effort = {"deflate": 6, "zstd": 3}[self.compression]
+        return {"compress": self.compression, "predictor": predictor, level: effort}
+
+
+def write_geotiff(
+    path: Path, pixels: NDArray[Any] | Strips, lattice: Lattice, window: Window, form: Form
+) -> None:
+    """Writes (bands, h, w) pixels, or strips of them, as a tiled GeoTIFF; replaces the file.
+
+    However strips are cut, the bytes are the same: rows are gathered into whole tiles, and the
+    file is closed after each row of tiles, or GDAL's cache would choose their order in it.
+    Raises RasterError where the pixels do not fill the window.
+    """
+    strips = [(window, pixels)] if isinstance(pixels, np.ndarray) else pixels
+    profile = {
+        "driver": "GTiff",
+        "tiled": True,
+        "blockxsize": BLOCK,
+        "blockysize": BLOCK,
+        "interleave": "band",
+        "sparse_ok": True,
+        "bigtiff": "if_safer",
+        **form.options,
+    }
+    path.unlink(missing_ok=True)
+    with rasterio.Env(**SAFE, GDAL_NUM_THREADS=1):
+        with rasterio.open(path, "w", **profile, **grid(lattice, window, form)) as dataset:
+            describe(dataset, form)
+        for rows, values in whole_tiles(strips, window, form):
+            with rasterio.open(path, "r+", driver="GTiff") as dataset:
+                for band, layer in enumerate(values, 1):
+                    dataset.write(layer, band, window=Part(0, rows.start, window.width, len(layer)))
+
+
+def whole_tiles(strips: Strips, window: Window, form: Form) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """The strips, cut anew to rows of tiles; raises RasterError where they do not fill them."""
+    held = np.empty((len(form.names), BLOCK, window.width), dtype=form.dtype)
+    done = 0
+    for strip, values in strips:
+        expected = (len(form.names), strip.height, window.width)
+        if values.shape != expected or strip.top != window.top + done:
+            raise RasterError(
+                f"expected pixels {expected} of row {window.top + done}, "
+                f"found {values.shape} of row {strip.top}"
+            )
+        taken = 0
+        while taken < strip.height:
+            at = done % BLOCK
+            rows = min(BLOCK - at, strip.height - taken)
+            held[:, at : at + rows] = values[:, taken : taken + rows]
+            taken, done = taken + rows, done + rows
+            if done % BLOCK == 0 or done == window.height:
+                start = (done - 1) // BLOCK * BLOCK
+                yield slice(start, done), held[:, : done - start]
+    if done != window.height:
+        raise RasterError(f"expected {window.height} rows of pixels, found {done}")
+
+
+def write_cog(
+    path: Path, pixels: NDArray[Any], lattice: Lattice, window: Window, form: Form
+) -> None:
+    """Writes (bands, h, w) pixels as a cloud-optimised GeoTIFF with overviews; replaces the file.
+
+    Overviews are means of the valid pixels; of a raster with colours, the most frequent class.
+    It is made in memory, since GDAL would leave temporary files beside ``path`` in a crash.
+    """
+    path.write_bytes(cog(pixels, lattice, window, form))
+
+
+def cog(pixels: NDArray[Any], lattice: Lattice, window: Window, form: Form) -> bytes:
+    """The bytes of a cloud-optimised GeoTIFF; see ``write_cog``."""
+    overviews = "MODE" if form.colours else "AVERAGE"
+    options = {name.upper(): value for name, value in form.options.items()}
+    options["LEVEL"] = options.pop("ZLEVEL", None) or options.pop("ZSTD_LEVEL")
+    options["PREDICTOR"] = "YES"
+    expected = (len(form.names), *window.shape)
+    if pixels.shape != expected:
+        raise RasterError(f"expected pixels {expected}, found {pixels.shape}")
+    with rasterio.Env(**SAFE, GDAL_NUM_THREADS=1), MemoryFile() as plain, MemoryFile() as packed:
+        with plain.open(driver="GTiff", **grid(lattice, window, form)) as dataset:
+            describe(dataset, form)
+            dataset.write(pixels.astype(form.dtype, copy=False))
+        with plain.open() as dataset:
+            rasterio.shutil.copy(
+                dataset,
+                packed.name,
+                driver="COG",
+                BLOCKSIZE=BLOCK,
+                BIGTIFF="IF_SAFER",
+                OVERVIEW_RESAMPLING=overviews,
+                OVERVIEWS="IGNORE_EXISTING",
+                **options,
+            )
+        return bytes(packed.getbuffer())
+
+
+def grid(lattice: Lattice, window: Window, form: Form) -> dict[str, Any]:
+    """Shape, type and place of a raster, as rasterio's keywords."""
+    return {
+        "height": window.height,
+        "width": window.width,
+        "count": len(form.names),
+        "dtype": form.dtype,
+        "nodata": form.nodata,
+        "crs": lattice.crs,
+        "transform": lattice.transform(window),
+    }
+
+
+def describe(dataset: Any, form: Form) -> None:
+    """Band names, units, tags and colours of an open file."""
+    dataset.descriptions = form.names
+    if form.units:
+        dataset.units = form.units
+    dataset.update_tags(**{key: form.tags[key] for key in sorted(form.tags)})
+    if form.colours:
+        dataset.write_colormap(1, dict(sorted(form.colours.items())))
+
+
+def read_geotiff(
+    path: Path, lattice: Lattice, window: Window | None = None, bands: Sequence[int] | None = None
+) -> NDArray[Any]:
+    """The stored values, (bands, h, w), of ``window`` (default: all), bands counted from 1.
+
+    Raises RasterError where the file does not hold the window, GridError where its pixels are not
+    pixels of ``lattice``.
+    """
+    with opened_tiff(path) as dataset:
+        whole = lattice.window(dataset.transform, dataset.shape)
+        part = window or whole
+        if part not in whole:
+            raise RasterError(f"{path}: expected pixels {part}, found {whole}")
+        rows, columns = part.slices(whole)
+        inner = Part(columns.start, rows.start, part.width, part.height)
+        return dataset.read(list(bands) if bands else None, window=inner)
+
+
+def window_in(path: Path, lattice: Lattice) -> Window:
+    """The window of ``lattice`` that a GeoTIFF holds; raises GridError for another grid."""
+    with opened_tiff(path) as dataset:
+        return lattice.window(dataset.transform, dataset.shape)
