@@ -3,19 +3,22 @@
 import datetime as dt
 import json
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import rasterio
 
-from .simulated_files import written_once
 from .grids import SINUSOIDAL, SINUSOIDAL_500M, Window, tile_window, tiles
+from .simulated_files import written_once
 from .simulated_granules import Header, product_form, write_granule
 from .simulated_inputs import write_rasters, write_vectors
-from .simulated_region import DEMO_WINDOW, demo_place
+from .simulated_place import DEMO_WINDOW, demo_place
+from .simulated_region import Region
 from .simulated_scenes import SEASON, Scene, day_of
+from .simulated_surface import Surface
 from .simulated_truth import Truth, truth
-from .simulated_world import PIT, REACH_KM, THRESHOLD_KM2, WEIGHTS, Region, World
+from .simulated_world import PIT, REACH_KM, THRESHOLD_KM2, WEIGHTS, World
 
 __all__ = [
     "DEMO_EPOCHS",
@@ -72,7 +75,7 @@ def write_granules(
         headers = [Header(product, date, window) for window in _by_tile(world.window, product)]
         if not all((folder / header.file_name).exists() for header in headers):
             if surface is None or year != date.year:
-                surface, year = world.surface(date.year), date.year
+                surface, year = Surface.of(world, date.year), date.year
             layers = Scene(world, surface, product, date).layers()
             outer = _on(product, world.window)
             for header in headers:
@@ -109,22 +112,19 @@ def write_demo(folder: Path, seed: int = 0, progress: Progress | None = None) ->
     years = sorted({epoch + shift for epoch in DEMO_EPOCHS for shift in (-1, 0, 1)})
     jobs = [(p, season_dates(p, years)) for p in ("MOD09A1.061", "MOD13A1.061", "MOD11A2.061")]
     total = sum(len(dates) for _, dates in jobs) * len(tiles(DEMO_WINDOW))
-    done = 0
+    written = 0
     for product, dates in jobs:
-        for done, _ in enumerate(
-            write_granules(folder / "granules", product, world, dates), done + 1
-        ):
+        for _ in write_granules(folder / "granules", product, world, dates):
+            written += 1
             if progress:
-                progress(done, total)
+                progress(written, total)
     written_once(folder / "study.toml", lambda path: path.write_text(_study(), "utf-8"))
 
 
 def _write_truth(folder: Path, world: World, areas_km2: tuple[float, ...]) -> None:
-    """``{epoch}.tif`` with the true fields of each epoch, and ``known.json`` with what was put in."""
+    """``{epoch}.tif``, the true fields of an epoch, and ``known.json``, what was put in."""
     for epoch in DEMO_EPOCHS:
-        written_once(
-            folder / f"{epoch}.tif", lambda path, e=epoch: _truth_tif(path, truth(world, e))
-        )
+        written_once(folder / f"{epoch}.tif", partial(_truth_tif, world=world, epoch=epoch))
     known = {
         "drivers_by_importance": ["dism", *WEIGHTS],
         "driver_weights": dict(WEIGHTS),
@@ -136,8 +136,9 @@ def _write_truth(folder: Path, world: World, areas_km2: tuple[float, ...]) -> No
     written_once(folder / "known.json", lambda path: path.write_text(json.dumps(known, indent=1)))
 
 
-def _truth_tif(path: Path, true: Truth) -> None:
+def _truth_tif(path: Path, world: World, epoch: int) -> None:
     """The true indicators and quality on the demo's pixels, float32."""
+    true = truth(world, epoch)
     bands = {**true.indicators(), "quality": true.quality, "water": true.water, "pit": true.pit}
     with rasterio.open(
         path,

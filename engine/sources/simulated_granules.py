@@ -232,7 +232,6 @@ def _structure(header: Header) -> str:
         f'\t\t\tOBJECT=DataField_{number}\n\t\t\t\tDataFieldName="{layer.name}"\n'
         f"\t\t\t\tDataType=DFNT_{layer.dtype.upper()}\n"
         f'\t\t\t\tDimList=("YDim","XDim")\n'
-        f"\t\t\t\tCompressionType=HDFE_COMP_DEFLATE\n\t\t\t\tDeflateLevel={DEFLATE_LEVEL}\n"
         f"\t\t\tEND_OBJECT=DataField_{number}\n"
         for number, layer in enumerate(form.layers, 1)
     )
@@ -273,30 +272,27 @@ def _inventory(header: Header) -> dict[str, str | int]:
 
 def _block(name: str, fields: Mapping[str, str | int]) -> str:
     """One block of ODL text; a name after ``+`` becomes an additional attribute."""
-    lines = [f"\nGROUP                  = {name}\n  GROUPTYPE            = MASTERGROUP\n"]
-    for number, (key, value) in enumerate(fields.items(), 1):
-        shown = f'"{value}"' if isinstance(value, str) else str(value)
-        if key.startswith("+"):
-            lines.append(_additional(number, key[1:], shown))
-            continue
-        lines.append(
-            f"  OBJECT                 = {key}\n    NUM_VAL              = 1\n"
-            f"    VALUE                = {shown}\n  END_OBJECT             = {key}\n"
-        )
-    return "\n".join([*lines, f"END_GROUP              = {name}\n\nEND\n"])
+    text = "".join(
+        _additional(number, key[1:], value) if key.startswith("+") else _object(key, value)
+        for number, (key, value) in enumerate(fields.items(), 1)
+    )
+    return f"\nGROUP = {name}\n  GROUPTYPE = MASTERGROUP\n\n{text}END_GROUP = {name}\n\nEND\n"
 
 
-def _additional(number: int, name: str, shown: str) -> str:
-    """An additional attribute: the container in which the tile's numbers stand."""
+def _object(name: str, value: str | int, more: str = "") -> str:
+    """One object with its value; text stands in quotes."""
+    shown = f'"{value}"' if isinstance(value, str) else value
     return (
-        f'  OBJECT                 = ADDITIONALATTRIBUTESCONTAINER\n    CLASS                = "{number}"\n'
-        f'    OBJECT                 = ADDITIONALATTRIBUTENAME\n      CLASS                = "{number}"\n'
-        f'      NUM_VAL              = 1\n      VALUE                = "{name}"\n'
-        "    END_OBJECT             = ADDITIONALATTRIBUTENAME\n"
-        f'    GROUP                  = INFORMATIONCONTENT\n      CLASS                = "{number}"\n'
-        f"      OBJECT                 = PARAMETERVALUE\n        NUM_VAL              = 1\n"
-        f'        CLASS                = "{number}"\n        VALUE                = {shown}\n'
-        "      END_OBJECT             = PARAMETERVALUE\n"
-        "    END_GROUP              = INFORMATIONCONTENT\n"
-        "  END_OBJECT             = ADDITIONALATTRIBUTESCONTAINER\n"
+        f"  OBJECT = {name}\n{more}    NUM_VAL = 1\n    VALUE = {shown}\n  END_OBJECT = {name}\n\n"
+    )
+
+
+def _additional(number: int, name: str, value: str | int) -> str:
+    """An additional attribute: the container in which the tile's numbers stand."""
+    count = f'    CLASS = "{number}"\n'
+    return (
+        f"  OBJECT = ADDITIONALATTRIBUTESCONTAINER\n{count}"
+        f"{_object('ADDITIONALATTRIBUTENAME', name, count)}"
+        f"  GROUP = INFORMATIONCONTENT\n{count}{_object('PARAMETERVALUE', value, count)}"
+        "  END_GROUP = INFORMATIONCONTENT\n  END_OBJECT = ADDITIONALATTRIBUTESCONTAINER\n\n"
     )

@@ -10,14 +10,14 @@ import rasterio
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
-from pyproj import Transformer
 from scipy.ndimage import map_coordinates
 
-from .simulated_files import written_once
 from .grids import SINUSOIDAL, SINUSOIDAL_500M
-from .simulated_region import DEMO_WINDOW, DemoPlace
+from .simulated_files import written_once
 from .simulated_noise import Field
-from .simulated_world import World, carried
+from .simulated_place import DEMO_WINDOW, DemoPlace
+from .simulated_region import carried, transformer
+from .simulated_world import World
 
 MARGIN = 30
 """Pixels of 500 m by which the rasters reach beyond the demo's window: 14 km."""
@@ -116,9 +116,7 @@ def _write(path: Path, name: str, values: NDArray[np.generic], *, nearest: bool 
     width, height = int((right - left) / step), int((top - bottom) / step)
     transform = Affine(step, 0, left, 0, -step, top)
     x, y = left + (np.arange(width) + 0.5) * step, top - (np.arange(height) + 0.5) * step
-    east, north = Transformer.from_crs(grid.crs, SINUSOIDAL, always_xy=True).transform(
-        *np.meshgrid(x, y)
-    )
+    east, north = transformer(grid.crs, SINUSOIDAL).transform(*np.meshgrid(x, y))
     column = (east - SINUSOIDAL_500M.left) / SINUSOIDAL_500M.dx - window.left - 0.5
     row = (SINUSOIDAL_500M.top - north) / SINUSOIDAL_500M.dy - window.top - 0.5
     order, blank = (0, 255) if nearest else (1, -9999.0)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from .grids import Window
 from .simulated_noise import Field, key, octets
+from .simulated_surface import Surface
 from .simulated_weather import Weather
-from .simulated_world import Surface, World
+from .simulated_world import World
 
 Layers = dict[str, NDArray[Any]]
 
@@ -25,12 +26,12 @@ GREENING = 0.07
 WARMING_K = 2.2
 """Amplitude of the season's course of temperature, K."""
 
-NOISE = (16, 34, 14, 15, 40, 36, 28)
+NOISE = (9, 22, 8, 9, 26, 22, 18)
 """Standard deviation of the reflectance, b1 … b7, in stored units of 0.0001."""
 
 CLOUD = (0.70, 0.69, 0.72, 0.71, 0.56, 0.42, 0.29)
 SNOW = (0.74, 0.68, 0.77, 0.76, 0.42, 0.13, 0.09)
-"""Reflectance of cloud tops and of snow, b1 … b7. Source: typical of spectral libraries, rounded."""
+"""Reflectance of cloud tops and snow, b1 … b7. Source: typical of spectral libraries, rounded."""
 
 CIRRUS_GAIN = (0.0, 0.003, 0.02, 0.05)
 """What none, small, average and high cirrus add to every band."""
@@ -207,7 +208,7 @@ class Scene:
         }
 
     def _greenness(self) -> Layers:
-        """MOD13A1: the better of two 8-day skies, NDVI, EVI, quality and reliability."""
+        """MOD13A1: the better of two 8-day skies; layers RSEI does not use are rounded to 0.005."""
         first, second = self.weather(), self.weather(8)
         excess = np.minimum(first.excess, second.excess) - np.float32(0.25)
         snow, gap = first.snow(self.world.dem), first.gap & second.gap
@@ -217,11 +218,14 @@ class Scene:
         noise = (self._octets[..., 0].astype(np.float32) - 127.5) * (70 / BYTE_SD)
         ndvi = (nir - red) / (nir + red) * (1 - lost)
         evi = 2.5 * (nir - red) / (nir + 6 * red - 7.5 * blue + 1) * (1 - lost)
-        stored = {"NDVI": ndvi * 10000 + noise, "EVI": evi * 10000 + noise}
-        out = {name: np.clip(value, -2000, 10000) for name, value in stored.items()}
-        for name, band in (("red", red), ("NIR", nir), ("blue", blue), ("MIR", swir2)):
-            out[f"{name} reflectance"] = np.clip(band * 10000, 0, 10000)
-        layers: Layers = {f"500m 16 days {k}": v.astype(np.int16) for k, v in out.items()}
+        side = {"EVI": evi, "red reflectance": red, "NIR reflectance": nir}
+        side |= {"blue reflectance": blue, "MIR reflectance": swir2}
+        layers: Layers = {
+            f"500m 16 days {name}": (np.clip(value * 200, 0, 200).astype(np.int16) * 50)
+            for name, value in side.items()
+        }
+        stored = np.clip(ndvi * 10000 + noise, -2000, 10000).astype(np.int16)
+        layers["500m 16 days NDVI"] = stored
         for name in layers:
             layers[name][gap] = -3000 if name.endswith("VI") else -1000
         reliability = np.where(cloudy, 3, np.where(snow, 2, marginal)).astype(np.int8)

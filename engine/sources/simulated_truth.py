@@ -7,6 +7,7 @@ import numpy as np
 
 from .simulated_noise import Field
 from .simulated_scenes import GREENING, course, day_of, seen_lst
+from .simulated_surface import Surface
 from .simulated_world import World
 
 WETNESS = (0.1147, 0.2489, 0.2408, 0.3132, -0.3122, -0.6416, -0.5087)
@@ -52,7 +53,7 @@ class Truth:
 def truth(world: World, epoch: int, reach: int = 1, platform: str = "MOD") -> Truth:
     """The truth of ``epoch``, the mean of its 2·reach+1 years; the window must hold whole 1 km."""
     years = range(epoch - reach, epoch + reach + 1)
-    surfaces = {year: world.surface(year) for year in years}
+    surfaces = {year: Surface.of(world, year) for year in years}
     greenness = [
         _ndvi(
             surface.reflectance
