@@ -1,0 +1,233 @@
+"""Sums of observations to indicators, one common mask, and the moments of what passes it.
+
+One pass, as memory traffic is the cost: the sums and counts of a pixel come in, its composite and
+indicators go out, and what a PCA needs stays in registers or a core's cache.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import cuda, int32, int64
+
+from .extremes import highest_key, lowest_key
+from .indices import NAN, NDBSI, NDVI, WET, pixel_indices
+from .launch import CHUNK, Kernel, cpu_loop, device, gpu_grid
+from .moments import DIGITS, INDICATORS, TERMS, TILE, add_pixel, add_tile, in_range
+
+BANDS = 7
+
+LST, MNDWI = 3, 4
+"""Rows of the indicators, after NDVI, wetness and NDBSI."""
+
+(
+    VALID,
+    OUTSIDE,
+    NO_REFLECTANCE,
+    NO_NDVI,
+    NO_LST,
+    FLOOR,
+    MNDWI_WATER,
+    LAND_COVER_WATER,
+    NO_WET,
+    NO_NDBSI,
+    OUT_OF_RANGE,
+) = range(11)
+"""Why a pixel is left out: the first that applies, so the least."""
+
+REASONS = 11
+
+WET_KEPT = TERMS + REASONS
+"""Column of the sums that counts the valid pixels whose MNDWI is above zero."""
+
+COLUMNS = WET_KEPT + 1
+"""Columns of the sums: those of the moments, then pixels by reason, then ``WET_KEPT``."""
+
+INSIDE, LAND_WATER = 1, 2
+"""Bits of a pixel's place: its centre is in the area; its land cover is water."""
+
+KEYS = 2 * INDICATORS
+"""Columns of the keys: the lowest of each indicator, then the highest of each."""
+
+ZERO = np.float32(0)
+
+
+class Rules(NamedTuple):
+    """What the screening of a pixel goes by; a tuple, so that it passes into any kernel."""
+
+    divisor: np.float32
+    """Stored steps in one unit of reflectance."""
+
+    given: int
+    """Bits of the indicators that are in ``out`` beforehand; LST always is."""
+
+    needed: int
+    """Bits of the bands without which a pixel is left out."""
+
+    floor: np.float32
+    """Least reflectance that may enter a ratio."""
+
+    threshold: np.float32
+    """MNDWI above which a pixel is water; infinite where MNDWI is not to be asked."""
+
+    lows: tuple[np.float32, ...]
+    """Least value of each indicator."""
+
+    highs: tuple[np.float32, ...]
+    """Greatest value of each indicator."""
+
+    scales: tuple[np.float32, ...]
+    """Steps of the moments in one unit of each indicator."""
+
+
+@device
+def band_mean(total: Any, count: Any, divisor: Any) -> Any:
+    """Mean of ``count`` stored values, float32, in units of 1 / ``divisor``; NaN of none.
+
+    >>> float(band_mean(np.int32(701), np.uint16(2), np.float32(10_000)))
+    0.035050000995397568
+    """
+    # Both are whole and below 2**24, so one division rounds once, alike on every machine.
+    return np.float32(total) / (np.float32(count) * divisor) if count > 0 else NAN
+
+
+@device
+def verdict(place: Any, counts: Any, out: Any, n: int, rules: Any) -> int:
+    """The reason to leave out pixel ``n``, of ``counts``, (7, N), and ``out``, (5, N), or 0."""
+    if not place & INSIDE:
+        return OUTSIDE
+    for band in range(BANDS):
+        if (rules.needed >> band) & 1 and counts[band, n] == 0:
+            return NO_REFLECTANCE
+    ndvi, wet, ndbsi, lst = out[NDVI, n], out[WET, n], out[NDBSI, n], out[LST, n]
+    water = out[MNDWI, n]
+    # x != x where x is NaN. The bands are there: a ratio made of them is NaN by the floor alone.
+    if ndvi != ndvi and (rules.given >> NDVI) & 1:
+        return NO_NDVI
+    if lst != lst:
+        return NO_LST
+    no_ratio = ndvi != ndvi or (ndbsi != ndbsi and not (rules.given >> NDBSI) & 1)
+    if no_ratio or (water != water and rules.threshold < np.float32(np.inf)):
+        return FLOOR
+    if water > rules.threshold:
+        return MNDWI_WATER
+    if place & LAND_WATER:
+        return LAND_COVER_WATER
+    if wet != wet:
+        return NO_WET
+    if ndbsi != ndbsi:
+        return NO_NDBSI
+    for i in range(INDICATORS):
+        if not in_range(out[i, n], rules.lows[i], rules.highs[i]):
+            return OUT_OF_RANGE
+    return VALID
+
+
+@device
+def screen_pixel(
+    sums: Any, counts: Any, place: Any, n: int, rules: Any, bands: Any, out: Any
+) -> int:
+    """Write composite and indicators of pixel ``n``; the reason to leave it out, or 0."""
+    for band in range(BANDS):
+        bands[band, n] = band_mean(sums[band, n], counts[band, n], rules.divisor)
+    pixel_indices(bands, n, rules.given, rules.floor, out)
+    return verdict(place[n], counts, out, n, rules)
+
+
+@cpu_loop
+def _screen_cpu(
+    first: int,
+    last: int,
+    sums: Any,
+    counts: Any,
+    place: Any,
+    rules: Any,
+    bands: Any,
+    out: Any,
+    reasons: Any,
+    table: Any,
+    keys: Any,
+) -> None:
+    digits, room = np.empty((DIGITS, TILE), np.int64), np.empty(TILE, np.bool_)
+    own, best = table[first // CHUNK], keys[first // CHUNK]  # rows that no other thread writes
+    for start in range(first, last, TILE):
+        valid = room[: min(TILE, last - start)]
+        for t in range(valid.size):
+            n = start + t
+            reason = screen_pixel(sums, counts, place, n, rules, bands, out)
+            reasons[n] = reason
+            own[TERMS + reason] += 1
+            valid[t] = reason == VALID
+            if reason == VALID:
+                own[WET_KEPT] += out[MNDWI, n] > ZERO
+                for i in range(INDICATORS):
+                    best[i] = min(best[i], lowest_key(out[i, n], n))
+                    best[INDICATORS + i] = min(best[INDICATORS + i], highest_key(out[i, n], n))
+        add_tile(out, start, valid, rules.scales, digits, own)
+
+
+@gpu_grid
+def _screen_gpu(
+    sums: Any,
+    counts: Any,
+    place: Any,
+    rules: Any,
+    bands: Any,
+    out: Any,
+    reasons: Any,
+    table: Any,
+    keys: Any,
+) -> None:
+    # Thread, then block, then grid, as for the moments alone. Counts of reasons go straight to
+    # the block: a place that is not known beforehand would put an array into local memory.
+    digits = cuda.local.array(DIGITS, int32)
+    own = cuda.local.array(TERMS, int64)
+    best = cuda.local.array(KEYS, int64)
+    block = cuda.shared.array(COLUMNS, int64)
+    least = cuda.shared.array(KEYS, int64)
+    row = cuda.blockIdx.x % table.shape[0]
+    for k in range(TERMS):
+        own[k] = 0
+    for k in range(KEYS):
+        best[k] = keys[row, k]
+    for k in range(cuda.threadIdx.x, COLUMNS, cuda.blockDim.x):
+        block[k] = 0
+    for k in range(cuda.threadIdx.x, KEYS, cuda.blockDim.x):
+        least[k] = keys[row, k]
+    cuda.syncthreads()
+    for n in range(cuda.grid(1), sums.shape[1], cuda.gridsize(1)):
+        reason = screen_pixel(sums, counts, place, n, rules, bands, out)
+        reasons[n] = reason
+        cuda.atomic.add(block, TERMS + reason, 1)
+        if reason == VALID:
+            if out[MNDWI, n] > ZERO:
+                cuda.atomic.add(block, WET_KEPT, 1)
+            for i in range(INDICATORS):
+                best[i] = min(best[i], lowest_key(out[i, n], n))
+                best[INDICATORS + i] = min(best[INDICATORS + i], highest_key(out[i, n], n))
+            add_pixel(out, n, rules.scales, digits, own)
+    for k in range(TERMS):
+        cuda.atomic.add(block, k, own[k])
+    for k in range(KEYS):
+        cuda.atomic.min(least, k, best[k])
+    cuda.syncthreads()
+    for k in range(cuda.threadIdx.x, COLUMNS, cuda.blockDim.x):
+        cuda.atomic.add(table, (row, k), block[k])
+    for k in range(cuda.threadIdx.x, KEYS, cuda.blockDim.x):
+        cuda.atomic.min(keys, (row, k), least[k])
+
+
+_screen = Kernel(_screen_cpu, _screen_gpu, lambda sums, *_: sums.shape[1])
+
+
+def screen(
+    sums: Any, counts: Any, place: Any, rules: Rules, results: tuple[Any, Any, Any, Any, Any]
+) -> None:
+    """Composite, indicators, mask, moments and extremes of N pixels, in one pass.
+
+    ``sums``, (7, N) int32, and ``counts``, (7, N) uint16, are stored units added over dates and
+    years; ``place``, (N,) uint8, has the bits ``INSIDE`` and ``LAND_WATER``. ``results`` are
+    filled: the composite, (7, N) float32; the indicators, (5, N) float32, ndvi wet ndbsi lst
+    mndwi, with those given in their rows; the reason, (N,) uint8; sums, (rows, 57) int64, from
+    zero; keys of the extremes, (rows, 8) int64, from ``extremes.NOTHING``.
+    """
+    _screen(sums, counts, place, rules, *results)
