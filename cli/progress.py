@@ -1,0 +1,153 @@
+"""Show how a run goes: a live table on a terminal, a line now and then in a log."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .options import size
+
+if TYPE_CHECKING:
+    from ..engine.run.orders import Progress
+
+INTERVAL = 10.0
+"""Seconds between two lines of a log."""
+
+
+@contextmanager
+def watching() -> "Iterator[Progress]":
+    """Progress on the standard error stream, in the form that suits it."""
+    if not sys.stderr.isatty():
+        yield Lines()
+        return
+    with _columns() as live:
+        yield Live(live)
+
+
+@dataclass
+class Stage:
+    """How far a stage has come."""
+
+    tasks: int
+    """Tasks in all."""
+
+    size: int
+    """Bytes in all."""
+
+    done: int = 0
+    """Tasks done."""
+
+    read: int = 0
+    """Bytes taken in."""
+
+    begun: float = field(default_factory=lambda: time.monotonic())
+    """When it began, s."""
+
+    @property
+    def share(self) -> float:
+        """How much of it is done: by bytes where they are known."""
+        done, total = (self.read, self.size) if self.size else (self.done, self.tasks)
+        return min(1.0, done / total) if total else 1.0
+
+    def text(self) -> str:
+        """Tasks, bytes and rate, in words."""
+        parts = [f"{self.done} of {self.tasks} tasks"]
+        if self.size:
+            rate = self.read / max(time.monotonic() - self.begun, 1e-3)
+            parts += [f"{size(self.read)} of {size(self.size)}", f"{size(rate)}/s"]
+        return ", ".join(parts)
+
+    def left(self) -> str:
+        """Time left, if it goes on as it did."""
+        if not 0 < self.share < 1:
+            return ""
+        seconds = (time.monotonic() - self.begun) * (1 / self.share - 1)
+        return f", {duration(seconds)} left"
+
+
+def duration(seconds: float) -> str:
+    """A time for people.
+
+    >>> duration(35), duration(3725)
+    ('0:35', '1:02:05')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+class Lines:
+    """Progress as lines, for a log."""
+
+    def __init__(self) -> None:
+        self.stages: dict[str, Stage] = {}
+        self.last = time.monotonic()
+
+    def begin(self, stage: str, tasks: int, size: int) -> None:
+        """A stage starts."""
+        self.stages[stage] = Stage(tasks, size)
+
+    def advance(self, stage: str, tasks: int, size: int) -> None:
+        """A part of a stage is done."""
+        state = self.stages[stage]
+        state.done, state.read = state.done + tasks, state.read + size
+        if time.monotonic() - self.last >= INTERVAL or state.done >= state.tasks:
+            self.say(f"{stage}: {state.text()}{state.left()}")
+
+    def say(self, message: str) -> None:
+        """Print a line."""
+        self.last = time.monotonic()
+        print(message, file=sys.stderr, flush=True)
+
+
+def counted(progress: "Progress", stage: str) -> Callable[[int, int], None]:
+    """A function that takes how many of how many things are done, as a stage of ``progress``."""
+    before = 0
+
+    def advance(done: int, total: int) -> None:
+        nonlocal before
+        if before == 0:
+            progress.begin(stage, total, 0)
+        progress.advance(stage, done - before, 0)
+        before = done
+
+    return advance
+
+
+def _columns() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description:<10}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[text]}"),
+        TimeRemainingColumn(compact=True),
+        console=Console(stderr=True),
+    )
+
+
+class Live:
+    """Progress as a live table, a row a stage, for a terminal."""
+
+    def __init__(self, live: Any) -> None:
+        self.live = live
+        self.stages: dict[str, Stage] = {}
+        self.rows: dict[str, Any] = {}
+
+    def begin(self, stage: str, tasks: int, size: int) -> None:
+        """A stage starts: a new row."""
+        state = self.stages[stage] = Stage(tasks, size)
+        self.rows[stage] = self.live.add_task(stage, total=1.0, text=state.text())
+
+    def advance(self, stage: str, tasks: int, size: int) -> None:
+        """A part of a stage is done."""
+        state = self.stages[stage]
+        state.done, state.read = state.done + tasks, state.read + size
+        self.live.update(self.rows[stage], completed=state.share, text=state.text())
+
+    def say(self, message: str) -> None:
+        """Print a line above the table."""
+        self.live.console.print(message, markup=False, highlight=False)

@@ -1,0 +1,131 @@
+"""Commands that make something: a study file, a plan, a run, its report."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .options import (
+    SETTINGS,
+    AsJson,
+    RunFolder,
+    StudyFile,
+    interruptible,
+    print_json,
+    size,
+    stop,
+    table,
+)
+
+if TYPE_CHECKING:
+    from ..engine.run.orders import Outcome, Plan
+
+Device = Annotated[
+    str | None, typer.Option(help="auto, cpu or cuda, in place of the study's choice.")
+]
+Workers = Annotated[int, typer.Option(min=1, help="Processes to run in.")]
+Until = Annotated[str | None, typer.Option(metavar="STAGE", help="Last stage to run.")]
+Limit = Annotated[
+    int | None, typer.Option(min=1, help="Most tasks to run now; the next run goes on.")
+]
+
+
+def init(
+    study: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="File to write.")] = Path(
+        "study.toml"
+    ),
+) -> None:
+    """Write a commented study file, to be filled in."""
+    from ..engine.run.skeleton import skeleton
+
+    try:
+        with study.open("x", encoding="utf-8") as file:
+            file.write(skeleton())
+    except FileExistsError:
+        stop(f"{study}: exists already; name another file, or remove it first", SETTINGS)
+    typer.echo(f"wrote {study}; fill it in, then: rsei plan {study}")
+
+
+def plan(study: StudyFile, as_json: AsJson = False) -> None:
+    """Say what a run would read, compute and skip, and what it takes."""
+    from ..engine.run import pipeline, reading
+
+    found = pipeline.plan(reading.load(study))
+    if as_json:
+        print_json(found.record())
+    else:
+        print_plan(found)
+
+
+def print_plan(plan: "Plan") -> None:
+    """Print a plan for people."""
+    echo = typer.echo
+    echo(f"study {plan.study}, results in {plan.out}")
+    echo(f"device {plan.device}; memory at most {size(plan.budget)}")
+    echo(f"{plan.granules} granules, {plan.skipped} other files")
+    echo("\n" + table(["area", "pixels"], plan.areas) + "\n")
+    rows = [
+        (s.stage, s.tasks, s.committed, size(s.read), size(s.write), size(s.memory))
+        for s in plan.stages
+    ]
+    echo(table(["stage", "tasks", "done", "to read", "to write", "memory"], rows))
+    if plan.missing:
+        echo(f"\n{len(plan.missing)} composites are missing:")
+        dates = sorted({(m.product, m.date) for m in plan.missing})
+        tiles = sorted({m.tile for m in plan.missing})
+        absent = {(m.product, m.date, m.tile) for m in plan.missing}
+        marks = [
+            (
+                product,
+                date,
+                *("missing" if (product, date, tile) in absent else "" for tile in tiles),
+            )
+            for product, date in dates
+        ]
+        echo(table(["product", "date", *tiles], marks))
+    for path, reason in plan.bad:
+        echo(f"bad granule {path}: {reason}")
+    for warning in plan.warnings:
+        echo(f"warning: {warning}")
+
+
+def run(
+    study: StudyFile,
+    device: Device = None,
+    workers: Workers = 1,
+    until: Until = None,
+    limit: Limit = None,
+) -> None:
+    """Carry out a study; a run that was interrupted resumes."""
+    from ..engine.run import pipeline, reading
+    from ..engine.run.orders import options
+    from .progress import watching
+
+    wanted = options(device, workers, until, limit)
+    with interruptible(), watching() as progress:
+        outcome = pipeline.run(reading.load(study), wanted, progress)
+    print_outcome(outcome)
+    raise typer.Exit(outcome.exit_code)
+
+
+def print_outcome(outcome: "Outcome") -> None:
+    """Print what a run did, for people."""
+    for task, reason in outcome.failed:
+        typer.echo(f"failed: {task}: {reason}", err=True)
+    for path, reason in outcome.skipped:
+        typer.echo(f"skipped granule {path}: {reason}", err=True)
+    for warning in outcome.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    state = "" if outcome.complete else "; not complete: the same command goes on"
+    typer.echo(f"{outcome.done} tasks done, {outcome.committed} found done{state}")
+    typer.echo(f"results in {outcome.out}")
+
+
+def report(run: RunFolder) -> None:
+    """Make a run's tables, figures and page again."""
+    from ..engine.run import pipeline
+    from .progress import watching
+
+    with interruptible(), watching() as progress:
+        page = pipeline.report(run, progress)
+    typer.echo(f"wrote {page}")

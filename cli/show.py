@@ -1,0 +1,125 @@
+"""Commands that look at something, and change nothing but our own leftovers."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .options import INPUT, AsJson, RunFolder, print_json, size, table
+
+
+def status(
+    run: RunFolder,
+    why: Annotated[bool, typer.Option("--why", help="Say what changed for each task.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what of a run is done, missing or quarantined."""
+    from ..engine.run import pipeline
+
+    found = pipeline.status(run, why)
+    if as_json:
+        print_json(found.record())
+        return
+    typer.echo(f"study {found.study}, results in {found.out}\n")
+    typer.echo(table(["stage", "tasks", "done"], found.stages))
+    for path, reason in found.quarantined:
+        typer.echo(f"quarantined {path}: {reason}")
+    for task, reasons in found.why:
+        typer.echo("\n  ".join([f"{task}:", *reasons]))
+
+
+def verify(run: RunFolder, as_json: AsJson = False) -> None:
+    """Hash every result again.
+
+    Exit code 3 where one is missing or altered.
+    """
+    from ..engine.run.store import Store
+    from ..engine.run.upkeep import verification
+
+    found = verification(Store(run))
+    if as_json:
+        print_json({**found.__dict__, "intact": found.intact})
+    else:
+        for kind in ("missing", "altered", "unreadable", "orphaned", "temporaries"):
+            for name in getattr(found, kind):
+                typer.echo(f"{kind}: {name}")
+        verdict = "intact" if found.intact else "damaged; run the study again to repair it"
+        typer.echo(f"{found.sound} files as committed; the run is {verdict}")
+    raise typer.Exit(0 if found.intact else INPUT)
+
+
+def clean(
+    run: RunFolder,
+    other_hosts: Annotated[
+        bool, typer.Option(help="Also what other machines left: only when none of them runs.")
+    ] = False,
+) -> None:
+    """Remove what dead processes left unfinished."""
+    from ..engine.run.store import Store
+    from ..engine.run.upkeep import expect_run, sweep
+
+    store = Store(run)
+    expect_run(store)
+    removed = sweep(store, other_hosts)
+    for path in removed:
+        typer.echo(f"removed {path}")
+    typer.echo(f"{len(removed)} unfinished files removed")
+
+
+def inspect(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A granule or a raster.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show the layers of a granule or raster.
+
+    Shape, type, fill, valid pixels, and quality fields as counts.
+    """
+    from ..engine.sources.inspection import inspect
+
+    found = inspect(file)
+    if as_json:
+        print_json(found)
+        return
+    for key, value in found.items():
+        if key != "layers":
+            typer.echo(f"{key}: {value}")
+    for layer in found["layers"]:
+        print_layer(layer)
+
+
+def print_layer(layer: dict[str, Any]) -> None:
+    """Print a layer for people."""
+    shape = " x ".join(map(str, layer["shape"]))
+    typer.echo(
+        f"{layer['name']}: {shape} {layer['dtype']}, nodata {layer['nodata']}, "
+        f"{layer['valid']} valid"
+    )
+    for name, counts in (layer.get("fields") or {}).items():
+        typer.echo(f"  {name}: " + ", ".join(f"{value} x {n}" for value, n in counts.items()))
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Show the machine, and what is missing on it."""
+    from ..engine.run.devices import facts
+
+    found = facts(Path())
+    if as_json:
+        print_json(found)
+        return
+    disk, memory = found["disk"], found["memory"]
+    rows = [
+        ("system", found["system"]),
+        ("cores", found["cores"]),
+        ("memory", size(memory) if memory else "unknown"),
+        ("free on disk", size(disk["free"]) if disk["free"] is not None else "unknown"),
+        *(("GPU", f"{g['name']}, {size(g['memory'])}, CUDA {g['driver']}") for g in found["gpus"]),
+        *([("GPU", f"none: {found['gpu_needs']}")] if found["gpu_needs"] else []),
+        *found["versions"].items(),
+        *((name, "missing; install rsei again") for name in found["missing"]),
+        *(
+            (o["ability"], "yes" if o["installed"] else f"no: {o['install']}")
+            for o in found["optional"]
+        ),
+    ]
+    for name, value in rows:
+        typer.echo(f"{name:<26} {value}")

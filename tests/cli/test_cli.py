@@ -1,0 +1,342 @@
+"""Commands parse, call once and print; their exit codes are a contract."""
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from rsei.cli import progress as shown
+from rsei.cli.main import app
+from rsei.cli.options import size, table
+from rsei.engine.run import reading, store
+from rsei.engine.run.orders import (
+    MissingDate,
+    Outcome,
+    Plan,
+    RunOptions,
+    StagePlan,
+    Status,
+)
+from rsei.engine.sources.errors import GranuleError, Interrupted, MachineError, StudyError
+
+COMMANDS = "demo init plan run status verify clean inspect doctor report".split()
+ENVIRONMENT = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
+
+
+def rsei(*words: str | Path) -> Any:
+    return CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": "200"})
+
+
+def process(*words: str | Path, **more: Any) -> "subprocess.CompletedProcess[str]":
+    code = "from rsei.cli.main import app; app()"
+    command = [sys.executable, "-c", code, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, **more)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    path = tmp_path / "study.toml"
+    assert rsei("init", path).exit_code == 0
+    return path
+
+
+class Pipeline(ModuleType):
+    """A pipeline that notes its calls and gives prepared answers."""
+
+    def __init__(self) -> None:
+        super().__init__("rsei.engine.run.pipeline")
+        self.calls: list[Any] = []
+        self.failure: BaseException | None = None
+        self.outcome = Outcome(Path("out"), done=3, committed=4)
+
+    def plan(self, study: Any) -> Plan:
+        self.answer(study)
+        stages = (StagePlan("partial", 12, 5, 2**30, 2**20, 2**28),)
+        missing = (MissingDate("MOD11A2", date(2001, 6, 18), "h27v05"),)
+        areas, bad = (("Tangshan", 62_000),), ((Path("a.hdf"), "is truncated"),)
+        return Plan("t", Path("out"), "cpu", 2**33, areas, stages, 60, 2, bad, missing, ("beware",))
+
+    def run(self, study: Any, options: RunOptions, progress: Any) -> Outcome:
+        self.answer(options)
+        progress.begin("partial", 2, 2**20)
+        progress.advance("partial", 2, 2**20)
+        progress.say("said")
+        return self.outcome
+
+    def status(self, folder: Path, why: bool) -> Status:
+        self.answer(folder, why)
+        reasons = (("partial h27v05/2019", ("settings.preset: 1 -> 2",)),) if why else ()
+        return Status("t", folder, (("partial", 12, 5),), why=reasons)
+
+    def report(self, folder: Path, progress: Any) -> Path:
+        self.answer(folder)
+        return folder / "report.html"
+
+    def answer(self, *call: Any) -> None:
+        self.calls.append(call)
+        if self.failure:
+            raise self.failure
+
+
+@pytest.fixture
+def pipeline(monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+    import rsei.engine.run as package
+
+    fake = Pipeline()
+    monkeypatch.setitem(sys.modules, "rsei.engine.run.pipeline", fake)
+    monkeypatch.setattr(package, "pipeline", fake, raising=False)
+    return fake
+
+
+def test_help_lists_what_exists_and_nothing_else() -> None:
+    text = rsei("--help").stdout
+    listed = re.findall(r"^  ([a-z]+)  ", text.split("Commands:")[1], re.MULTILINE)
+    assert listed == COMMANDS and "..." not in text
+    for option in ("--scheduler", "--shard"):
+        assert option not in rsei("run", "--help").stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str) -> None:
+    found = rsei(command, "--help")
+    assert found.exit_code == 0 and "Usage" in found.stdout
+
+
+def test_version() -> None:
+    from importlib.metadata import version
+
+    assert rsei("--version").stdout == f"rsei {version('rsei')}\n"
+
+
+def test_the_command_starts_without_the_engine() -> None:
+    code = (
+        "import sys; from rsei.cli.main import app\n"
+        "heavy = {'numpy', 'pandas', 'numba', 'rasterio', 'pydantic', 'rich.progress'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert found.stdout == "[]\n"
+
+
+def test_init_writes_a_study_that_loads_and_never_overwrites(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    assert rsei("init", path).exit_code == 0
+    assert reading.load(path).study.name == "my-city"
+    path.write_text("mine")
+    again = rsei("init", path)
+    assert again.exit_code == 2 and "exists already" in again.stderr
+    assert path.read_text() == "mine"
+
+
+def test_plan_prints_the_plan(study: Path, pipeline: Pipeline) -> None:
+    found = rsei("plan", study)
+    assert found.exit_code == 0
+    assert pipeline.calls[0][0] == reading.load(study)
+    for text in ("Tangshan", "62000", "1.0 GiB", "2001-06-18", "h27v05", "is truncated", "beware"):
+        assert text in found.stdout
+    record = json.loads(rsei("plan", study, "--json").stdout)
+    assert record["stages"][0]["committed"] == 5 and record["missing"][0]["date"] == "2001-06-18"
+
+
+def test_run_hands_its_options_on(study: Path, pipeline: Pipeline) -> None:
+    words = "--device cpu --workers 2 --until write --limit 7".split()
+    found = rsei("run", study, *words)
+    assert found.exit_code == 0, found.stderr
+    assert pipeline.calls == [(RunOptions("cpu", 2, "write", 7),)]
+    assert "3 tasks done, 4 found done" in found.stdout and "said" in found.stderr
+    assert "partial: 2 of 2 tasks, 1.0 MiB of 1.0 MiB" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--device", "gpu"], "expected one of auto, cpu, cuda, found 'gpu'"),
+        (["--until", "projct"], "did you mean project?"),
+        (["--limit", "0"], "--limit"),
+        (["--workers", "none"], "--workers"),
+        (["--shard", "1/2"], "No such option"),
+    ],
+)
+def test_a_wrong_option_is_a_usage_error(
+    study: Path, pipeline: Pipeline, words: list[str], text: str
+) -> None:
+    found = rsei("run", study, *words)
+    assert found.exit_code == 2 and text in found.stderr and pipeline.calls == []
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [
+        (StudyError("no such thing"), 2),
+        (GranuleError("a.hdf: truncated"), 3),
+        (MachineError("no GPU"), 4),
+        (Interrupted("stopped"), 5),
+        (KeyboardInterrupt(), 5),
+        (MemoryError(), 4),
+        (OSError(28, "No space left on device"), 4),
+        (ZeroDivisionError("division by zero"), 4),
+    ],
+)
+def test_each_failure_has_its_exit_code_and_one_message(
+    study: Path, pipeline: Pipeline, failure: BaseException, code: int
+) -> None:
+    pipeline.failure = failure
+    found = rsei("run", study)
+    assert found.exit_code == code
+    assert found.stderr.startswith("rsei: ") and found.stderr.count("\n") == 1
+    assert "Traceback" not in found.output
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_debug_shows_the_traceback_wherever_it_stands(
+    study: Path, pipeline: Pipeline, place: int
+) -> None:
+    pipeline.failure = GranuleError("a.hdf: truncated")
+    words = ["run", str(study)]
+    words.insert(place, "--debug")
+    found = rsei(*words)
+    assert found.exit_code == 3 and "Traceback" in found.stderr
+
+
+def test_a_partial_result_is_told_and_counted(study: Path, pipeline: Pipeline) -> None:
+    pipeline.outcome = Outcome(
+        Path("out"), 3, 0, failed=(("write a/2001", "poison"),), skipped=((Path("b.hdf"), "bad"),)
+    )
+    found = rsei("run", study)
+    assert found.exit_code == 1
+    assert "failed: write a/2001: poison" in found.stderr and "b.hdf: bad" in found.stderr
+
+
+def test_status_and_report_call_the_pipeline(tmp_path: Path, pipeline: Pipeline) -> None:
+    assert "partial" in rsei("status", tmp_path).stdout
+    assert "settings.preset: 1 -> 2" in rsei("status", tmp_path, "--why").stdout
+    assert json.loads(rsei("status", tmp_path, "--json").stdout)["stages"] == [["partial", 12, 5]]
+    assert rsei("report", tmp_path).stdout == f"wrote {tmp_path / 'report.html'}\n"
+    assert pipeline.calls[0] == (tmp_path, False) and pipeline.calls[1] == (tmp_path, True)
+
+
+def committed(folder: Path) -> store.Store:
+    kept = store.Store(folder)
+    key = store.Key("analyse", "series", 1, {}, {})
+    with kept.writing(key, ["tables/series.csv"]) as draft:
+        draft.paths["tables/series.csv"].write_text("area\n")
+    return kept
+
+
+def test_verify_tells_damage_by_its_exit_code(tmp_path: Path) -> None:
+    assert rsei("verify", tmp_path).exit_code == 2
+    committed(tmp_path)
+    assert rsei("verify", tmp_path).exit_code == 0
+    (tmp_path / "tables/series.csv").write_text("area?")
+    found = rsei("verify", tmp_path)
+    assert found.exit_code == 3 and "altered: tables/series.csv" in found.stdout
+    record = json.loads(rsei("verify", tmp_path, "--json").stdout)
+    assert record["altered"] == ["tables/series.csv"] and record["intact"] is False
+
+
+def test_clean_removes_only_our_leftovers(tmp_path: Path) -> None:
+    from rsei.engine.run.disk import host
+
+    assert rsei("clean", tmp_path).exit_code == 2
+    committed(tmp_path)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    stale = tmp_path / f"tables/.pca.csv.{host()}-{dead.pid}-0011aabb.tmp"
+    other = tmp_path / "tables/.pca.csv.elsewhere-1-0011aabb.tmp"
+    mine = tmp_path / "tables/notes.tmp"
+    for path in (stale, other, mine):
+        path.write_text("")
+    assert f"removed {stale}\n1 unfinished" in rsei("clean", tmp_path).stdout
+    assert not stale.exists() and other.exists() and mine.exists()
+    assert f"removed {other}" in rsei("clean", tmp_path, "--other-hosts").stdout
+
+
+def test_doctor_names_the_machine_and_what_is_missing() -> None:
+    text = rsei("doctor").stdout
+    assert "numba" in text and "calculation on a GPU" in text
+    record = json.loads(rsei("doctor", "--json").stdout)
+    assert record["cores"] >= 1 and record["disk"]["free"] > 0 and record["missing"] == []
+
+
+def test_a_bad_study_is_one_message_and_exit_code_2(study: Path) -> None:
+    study.write_text(study.read_text().replace("reach = 1", "resch = 1"))
+    done = process("plan", study)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr == (f'rsei: {study}: granules.resch: unknown key; did you mean "reach"?\n')
+
+
+SLEEPER = """
+import sys, time, types
+import rsei.engine.run as package
+fake = types.ModuleType("rsei.engine.run.pipeline")
+def run(study, options, progress):
+    print("ready", flush=True)
+    time.sleep(60)
+fake.run = run
+sys.modules[fake.__name__] = package.pipeline = fake
+from rsei.cli.main import app
+app()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_interrupts_with_exit_code_5(study: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-c", SLEEPER, "run", str(study)]
+    with subprocess.Popen(command, stdout=-1, stderr=-1, text=True) as child:
+        assert child.stdout and child.stdout.readline() == "ready\n"
+        child.send_signal(number)
+        _, errors = child.communicate(timeout=30)
+    assert child.returncode == 5
+    assert errors == "rsei: interrupted; the same command goes on from here\n"
+
+
+def test_lines_of_a_log_come_at_an_interval(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    lines = shown.Lines()
+    lines.begin("partial", 100, 100 * 2**20)
+    for _ in range(100):
+        clock[0] += 1
+        lines.advance("partial", 1, 2**20)
+    printed = capsys.readouterr().err.splitlines()
+    assert len(printed) == 10
+    assert printed[0] == ("partial: 10 of 100 tasks, 10.0 MiB of 100.0 MiB, 1.0 MiB/s, 1:30 left")
+    assert printed[-1] == "partial: 100 of 100 tasks, 100.0 MiB of 100.0 MiB, 1.0 MiB/s"
+
+
+def test_a_terminal_gets_a_live_table() -> None:
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn
+
+    console = Console(file=io.StringIO(), force_terminal=True, width=120)
+    columns = TextColumn("{task.description}"), TextColumn("{task.fields[text]}")
+    with Progress(*columns, console=console) as live:
+        watcher = shown.Live(live)
+        watcher.begin("partial", 4, 0)
+        watcher.advance("partial", 3, 0)
+        watcher.say("a [granule]")
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "3 of 4 tasks" in text and "a [granule]" in text
+
+
+def test_plain_tables_align() -> None:
+    assert table(["a", "bb"], []) == "a  bb"
+    assert table(["name", "n"], [("x", 1), ("longer", 22)]).splitlines() == [
+        "name     n",
+        "x        1",
+        "longer  22",
+    ]
+    assert size(5 * 2**40) == "5.0 TiB"
