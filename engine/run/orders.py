@@ -2,8 +2,14 @@
 
 from dataclasses import asdict, dataclass
 from datetime import date
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast, get_args
+
+from ..sources.errors import StudyError
+
+Device = Literal["auto", "cpu", "cuda"]
+"""Processors to choose from."""
 
 STAGES = ("partial", "composite", "reduce", "project", "write", "analyse", "report")
 """Stages of a run, in order."""
@@ -13,7 +19,7 @@ STAGES = ("partial", "composite", "reduce", "project", "write", "analyse", "repo
 class RunOptions:
     """How to run a study this time; none of it changes a result."""
 
-    device: Literal["auto", "cpu", "cuda"] | None = None
+    device: Device | None = None
     """Processor; the study's own choice where None."""
 
     workers: int = 1
@@ -24,6 +30,29 @@ class RunOptions:
 
     limit: int | None = None
     """Most tasks to run; all where None. The same command then goes on."""
+
+
+def options(
+    device: str | None = None,
+    workers: int = 1,
+    until: str | None = None,
+    limit: int | None = None,
+) -> RunOptions:
+    """The options of a command, checked.
+
+    Raises StudyError for a device or a stage that does not exist.
+    """
+    if device is not None and device not in get_args(Device):
+        raise _unknown("--device", device, get_args(Device))
+    if until is not None and until not in STAGES:
+        raise _unknown("--until", until, STAGES)
+    return RunOptions(cast(Device | None, device), workers, until, limit)
+
+
+def _unknown(option: str, found: str, known: tuple[str, ...]) -> StudyError:
+    close = get_close_matches(found, known, 1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return StudyError(f"{option}: expected one of {', '.join(known)}, found {found!r}{hint}")
 
 
 class Progress(Protocol):
@@ -147,3 +176,30 @@ class Outcome:
     def exit_code(self) -> int:
         """0 where all is well; 1 where tasks failed or granules were skipped."""
         return 1 if self.failed or self.skipped else 0
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a run has come."""
+
+    study: str
+    """Name of the study."""
+
+    out: Path
+    """Folder of its results."""
+
+    stages: tuple[tuple[str, int, int], ...]
+    """Name, tasks and committed tasks of each stage."""
+
+    missing: tuple[str, ...] = ()
+    """Tasks not committed yet, as ``stage name``."""
+
+    quarantined: tuple[tuple[Path, str], ...] = ()
+    """Granules left out, and why."""
+
+    why: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """What changed since a task was committed, or why it is not, if asked for."""
+
+    def record(self) -> dict[str, Any]:
+        """This status as JSON values."""
+        return asdict(self)

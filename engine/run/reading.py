@@ -53,13 +53,15 @@ def parse(data: bytes, path: Path) -> Study:
         raise StudyError(f"{path}: expected a few levels of tables, found too many") from None
     except ValueError as error:
         raise StudyError(f"{path}: expected TOML, found a fault: {error}") from None
+    if endless := list(_endless(written)):
+        raise StudyError(report(path, endless))
     try:
-        if endless := list(_endless(written)):
-            raise StudyError(report(path, endless))
         study = _valid(written)
         anchored_study = _valid(anchored(written, path.absolute().parent))
     except ValidationError as error:
         raise StudyError(report(path, complaints(error, Study, written))) from None
+    except StudyError as error:  # a wing's own check of its settings
+        raise StudyError(f"{path}: {error}") from None
     anchored_study._written = study.model_dump(mode="json")
     return anchored_study
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -10,13 +11,12 @@ from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, model_valida
 from ..index.indicators import IndicatorSettings, WaterSettings
 from ..index.quality import Policy
 from ..index.rsei import RseiSettings
+from ..index.season import Season
+from ..sources.files import REMOTE
 from ..sources.settings import Settings
 
 FIRST_YEAR, LAST_YEAR = 2000, 2100
 """Years an epoch may have: Terra's first images are of February 2000."""
-
-DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-"""Days of each month; a season may name 29 February."""
 
 UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | {
     "KIB": 2**10,
@@ -47,23 +47,13 @@ def _memory(text: str) -> str:
 
 
 def _day(text: str) -> str:
-    month_day(text)
+    try:
+        if not re.fullmatch("[0-9]{2}-[0-9]{2}", text):
+            raise ValueError
+        date.fromisoformat(f"2000-{text}")  # a leap year: 29 February is a day
+    except ValueError:
+        raise ValueError(f'expected a month and a day such as "06-01", found "{text}"') from None
     return text
-
-
-def month_day(text: str) -> tuple[int, int]:
-    """Month and day of a text such as ``06-01``.
-
-    Raises ValueError where there is no such day.
-
-    >>> month_day("06-01")
-    (6, 1)
-    """
-    found = re.fullmatch(r"([0-9]{2})-([0-9]{2})", text)
-    month, day = (int(found[1]), int(found[2])) if found else (0, 0)
-    if not (1 <= month <= 12 and 1 <= day <= DAYS[month - 1]):
-        raise ValueError(f'expected a month and a day such as "06-01", found "{text}"')
-    return month, day
 
 
 def _named(text: str) -> str:
@@ -109,7 +99,7 @@ class Granules(Settings):
     path: Path = Field(examples=["granules"])
     """Folder of the granules, searched recursively: HDF4-EOS, AppEEARS GeoTIFF or NetCDF."""
     season: tuple[Day, Day] = ("06-01", "09-30")
-    """First and last day of the growing season, month and day."""
+    """First and last day of the growing season; it may reach over the new year."""
     membership: Literal["start", "overlap", "inside"] = "start"
     """Which composites are of the season: those that start in it, overlap it, or lie inside it."""
     reach: Annotated[int, Field(ge=0, le=20)] = 1
@@ -123,14 +113,10 @@ class Granules(Settings):
     on_bad_granule: Literal["error", "skip"] = "error"
     """Whether a damaged granule ends the run, or is left out and reported."""
 
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if month_day(self.season[0]) > month_day(self.season[1]):
-            raise ValueError(
-                f'season: expected a first day before the last, found "{self.season[0]}" to '
-                f'"{self.season[1]}"; a season over New Year is not supported'
-            )
-        return self
+    @property
+    def calendar(self) -> Season:
+        """The season, with the rule of membership."""
+        return Season.of(self.season, self.membership)
 
 
 class AreaSettings(Settings):
@@ -339,6 +325,6 @@ def anchored(settings: Any, folder: Path, key: str = "") -> Any:
         return {name: anchored(value, folder, name) for name, value in settings.items()}
     if isinstance(settings, list):
         return [anchored(value, folder, key) for value in settings]
-    if key in PATHS and isinstance(settings, str):
+    if key in PATHS and isinstance(settings, str) and not REMOTE.match(settings):
         return os.path.normpath(folder / Path(settings).expanduser())
     return settings
