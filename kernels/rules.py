@@ -193,7 +193,7 @@ def _census_cpu(
         left = np.uint32(0)
         for x in range(size):
             alive[x] = np.uint32(words[0, x] != fills[0] and words[1, x] != fills[1])
-            left += alive[x]
+            left = np.uint32(left + alive[x])
         own[0] += size - left
         for r in range(rules.shape[0]):
             # Rule after rule over a chunk in the cache: the vector units count 8 or 16 at a time.
@@ -204,11 +204,11 @@ def _census_cpu(
                 for x in range(size):
                     value = np.uint32(np.uint32(word[x] >> shift) & mask)
                     alive[x] = np.uint32(alive[x] & np.uint32(accepted >> value))
-                    kept += alive[x]
+                    kept = np.uint32(kept + alive[x])
             else:
                 for x in range(size):
                     value = np.uint32(np.uint32(word[x] >> shift) & mask)
-                    kept += np.uint32(alive[x] & np.uint32(accepted >> value))
+                    kept = np.uint32(kept + np.uint32(alive[x] & np.uint32(accepted >> value)))
             own[r + 1] += np.int64(left) - np.int64(kept)
             if r < whole:
                 left = kept
@@ -254,7 +254,7 @@ def census(first: Any, second: Any, fills: tuple[int, int], rules: Any, whole: i
     """
     other = not first.dtype.isnative
     if other:
-        first, second = (word.view(word.dtype.newbyteorder()) for word in (first, second))
+        first, second = (word.view(f"u{word.dtype.itemsize}") for word in (first, second))
     table = namespace(first).zeros((max(1, chunks(first.shape[1])), rules.shape[0] + 1), np.int64)
     _census(first, second, other, (np.int64(fills[0]), np.int64(fills[1])), rules, whole, table)
     found: list[int] = table.sum(axis=0).tolist()

@@ -65,10 +65,13 @@ class Partial:
         home = namespace(self.sums)
         means = home.empty(self.sums.shape, np.float32)
         scales, offsets = (np.broadcast_to(x, len(self.names)).tolist() for x in (scale, offset))
-        for b in range(len(self.names)):  # band by band: doubles of one, not of all
-            count = self.counts[b]
-            mean = self.sums[b] / home.maximum(count, 1) * scales[b] + offsets[b]
-            means[b] = home.where(count > 0, mean, np.nan)
+        mean = home.empty(self.sums.shape[1:], np.float64)  # doubles of one band, not of all
+        for b in range(len(self.names)):
+            home.divide(self.sums[b], home.maximum(self.counts[b], 1), out=mean)
+            mean *= scales[b]
+            mean += offsets[b]
+            mean[self.counts[b] == 0] = np.nan
+            means[b] = mean
         return means
 
 

@@ -16,7 +16,7 @@ bands = (
 )
 SIGNATURES = {
     quality._native: (int16[:, :, ::1], *bands),
-    quality._swapped: (int16[:, :, ::1], *bands),
+    quality._swapped: (uint16[:, :, ::1], *bands),
     rules._layer: (
         *(int16[:, ::1], int16[:, ::1], uint16[:, ::1], uint8[:, ::1]),
         types.UniTuple(int64, 3),
