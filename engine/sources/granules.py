@@ -1,0 +1,242 @@
+"""Granules of a folder: what there is, where it lies, and its pixels.
+
+Pixels are stored integers in the product table's own types; they may be big-endian, as HDF4 stores
+them.
+"""
+
+import logging
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import eos, layerfiles, netcdf
+from .catalogues import ROLES, BadGranule, Catalogue, Granule
+from .errors import GranuleError, InputError
+from .grids import Window
+from .lattices import Lattices
+from .located import Format, Located, Name, Source, name_of
+from .products import Layer, Product, products
+
+__all__ = ["BadGranule", "Catalogue", "Granule", "catalogue", "read"]
+
+LOG = logging.getLogger(__name__)
+
+LOCATORS: Mapping[Format, Callable[[Path, Name, Product], list[Located]]] = {
+    "hdf4": eos.locate,
+    "geotiff": layerfiles.locate,
+    "netcdf": netcdf.locate,
+}
+
+READERS = 8
+"""Files whose metadata is read at the same time: the disk is waited for, not the processor."""
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file below ``folder``, links followed, each once, in the order of names.
+
+    Raises GranuleError where it is no folder, or cannot be listed.
+    """
+    if not folder.is_dir():
+        raise GranuleError(f"{folder}: expected a folder of granules, found none; check its path")
+
+    def fail(error: OSError) -> None:
+        raise GranuleError(f"{error.filename}: cannot be listed: {error.strerror}") from error
+
+    seen: set[tuple[int, int]] = set()
+    for place, folders, files in os.walk(folder, onerror=fail, followlinks=True):
+        folders[:] = [name for name in sorted(folders) if _new(Path(place, name), seen)]
+        for name in sorted(files):
+            path = Path(place, name)
+            if path.is_file() and _new(path, seen):
+                yield path
+
+
+def _new(path: Path, seen: set[tuple[int, int]]) -> bool:
+    """Whether a file or folder was not met before, under this name or another."""
+    status = path.stat()
+    known = (status.st_dev, status.st_ino) in seen
+    seen.add((status.st_dev, status.st_ino))
+    return not known
+
+
+def catalogue(folder: Path, collection: str = "061", mixed_collections: bool = False) -> Catalogue:
+    """The granules below ``folder``; no pixel is read.
+
+    Of granules of one product, tile and date the newest production counts, one of ``collection``
+    first. Raises GranuleError where there is no such folder, and for another collection unless
+    ``mixed_collections`` allows it.
+    """
+    skipped: list[Path] = []
+    bad: list[BadGranule] = []
+    found: list[Located] = []
+    named: list[tuple[Path, Name]] = []
+    for path in files_below(folder):
+        name = name_of(path.name)
+        if name and name.product in products():
+            named.append((path, name))
+        else:
+            skipped.append(path)
+    with ThreadPoolExecutor(READERS) as readers:
+        for (path, name), placed in zip(named, readers.map(_locate, named)):
+            if isinstance(placed, BadGranule) and products()[name.product].role in ROLES:
+                bad.append(placed)
+            elif isinstance(placed, BadGranule) or not placed:
+                skipped.append(path)
+            else:
+                found += placed
+    if not mixed_collections:
+        _one_collection(found, collection)
+    replaced: list[tuple[Path, Path]] = []
+    granules = _newest(_granules(found, bad, replaced), collection, replaced)
+    return Catalogue(tuple(granules), tuple(skipped), tuple(replaced), tuple(bad))
+
+
+def _locate(named: tuple[Path, Name]) -> list[Located] | BadGranule:
+    path, name = named
+    product = products()[name.product]
+    try:
+        if name.collection is not None and name.collection not in product.collections:
+            known = " or ".join(product.collections)
+            raise GranuleError(
+                f"{path}: expected collection {known} of {name.product}, found {name.collection}; "
+                "add it to the product table if its layers are the same"
+            )
+        return LOCATORS[name.format](path, name, product)
+    except InputError as error:
+        return BadGranule(path, str(error))
+
+
+def _one_collection(found: Sequence[Located], collection: str) -> None:
+    """Raises GranuleError where granules that a study uses are of another collection."""
+    used = [one for one in found if products()[one.name.product].role in ROLES]
+    count = Counter(one.name.collection for one in used if one.name.collection)
+    for other in sorted(count.keys() - {collection}):
+        example = next(one for one in used if one.name.collection == other).sources[0].path
+        raise GranuleError(
+            f"expected granules of collection {collection}, found {count[other]} of {other}, such "
+            f"as {example}; remove them, or set granules.collection, or allow "
+            "granules.mixed_collections"
+        )
+
+
+def _granules(
+    found: Sequence[Located], bad: list[BadGranule], replaced: list[tuple[Path, Path]]
+) -> list[Granule]:
+    """Granules made of the layers that share product, date, grid and delivery."""
+    lattices = Lattices(found)
+    groups: dict[tuple[Any, ...], dict[str, Source]] = defaultdict(dict)
+    for one in found:
+        path = one.sources[0].path
+        try:
+            place = lattices.place(one)
+        except InputError as error:
+            bad.append(BadGranule(path, f"{path}: {error}"))
+            continue
+        delivery = (one.name.collection or "", one.name.produced, one.name.request)
+        layers = groups[one.name.product, one.date, place, *delivery]
+        for source in one.sources:
+            if layers.setdefault(source.layer, source) is not source:
+                replaced.append((source.path, layers[source.layer].path))
+    return [
+        Granule(
+            product=product,
+            collection=collection,
+            tile=place.tile,
+            date=day,
+            produced=produced,
+            lattice=place.lattice,
+            window=place.window,
+            sources=tuple(layers.values()),
+            fine=place.fine,
+        )
+        for (product, day, place, collection, produced, _), layers in groups.items()
+    ]
+
+
+def _newest(
+    granules: Sequence[Granule], collection: str, replaced: list[tuple[Path, Path]]
+) -> list[Granule]:
+    """The granules to be read, sorted: of those that share pixels, the first in preference."""
+
+    def preference(one: Granule) -> tuple[bool, str, int]:
+        return one.collection == collection, one.produced or "", len(one.sources)
+
+    chosen: dict[tuple[str, str, date], list[Granule]] = defaultdict(list)
+    for one in sorted(granules, key=preference, reverse=True):
+        rivals = chosen[one.product, one.tile, one.date]
+        winner = next((rival for rival in rivals if (rival.window & one.window).size), None)
+        if winner is None:
+            rivals.append(one)
+            continue
+        LOG.info("%s is replaced by %s", one.files[0], winner.files[0])
+        replaced += [(path, winner.files[0]) for path in one.files if path not in winner.files]
+    return [one for key in sorted(chosen) for one in sorted(chosen[key], key=lambda g: g.window)]
+
+
+def read(
+    granule: Granule,
+    names: Sequence[str],
+    window: Window,
+    out: Mapping[str, NDArray[Any]] | None = None,
+    threads: int | None = None,
+) -> dict[str, NDArray[Any]]:
+    """Stored integers of layers, each (h, w) of ``window`` of the granule's lattice.
+
+    They have the type of the product table, big-endian where the file is, and the layer's fill
+    where there is no granule. Writes into ``out[name]`` where it is given. ``threads`` inflate the
+    layers of an HDF4 file; None takes as many as there are cores.
+    Raises GranuleError, naming file and layer, for damage, a missing layer, and tags that
+    contradict the product table.
+    """
+    product = products()[granule.product]
+    layers = {name: product.layer(name) for name in names}
+    sources = {name: granule.source(name) for name in names}
+    arrays = {
+        name: out[name]
+        if out is not None and name in out
+        else np.empty(window.shape, _dtype(layer.dtype, sources[name]))
+        for name, layer in layers.items()
+    }
+    for name, array in arrays.items():
+        if array.dtype.newbyteorder("=") != layers[name].dtype or array.shape != window.shape:
+            raise TypeError(
+                f"expected {layers[name].dtype} {window.shape} for {name}, "
+                f"found {array.dtype} {array.shape}"
+            )
+    shared = granule.window & window
+    if shared != window:
+        for name, array in arrays.items():
+            array[...] = layers[name].outside
+    if shared.size:
+        rows, columns = shared.slices(window)
+        inner = Window(*(part.start for part in shared.slices(granule.window)), *shared.shape)
+        parts = [(sources[n], layers[n], arrays[n][rows, columns]) for n in dict.fromkeys(names)]
+        _read(parts, inner, threads)
+    return arrays
+
+
+def _dtype(name: str, source: Source) -> np.dtype[Any]:
+    dtype = np.dtype(name)
+    return dtype.newbyteorder(">") if source.format == "hdf4" else dtype
+
+
+def _read(
+    parts: Sequence[tuple[Source, Layer, NDArray[Any]]], window: Window, threads: int | None
+) -> None:
+    together: dict[Path, list[tuple[Source, Layer, NDArray[Any]]]] = defaultdict(list)
+    for source, layer, array in parts:
+        if source.format == "hdf4":
+            together[source.path].append((source, layer, array))
+        elif source.format == "geotiff":
+            layerfiles.read(source, layer, window, array)
+        else:
+            netcdf.read(source, layer, window, array)
+    for several in together.values():
+        eos.read(several, window, threads)
