@@ -7,10 +7,11 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from ...kernels.launch import cores
 from ..sources.errors import MachineError
 
 GPU_WORTH = 4 << 30
@@ -41,7 +42,7 @@ LIBRARIES = (
 
 
 @dataclass(frozen=True)
-class Optional:
+class Extra:
     """Libraries that one ability needs."""
 
     ability: str
@@ -50,45 +51,54 @@ class Optional:
     modules: tuple[str, ...]
     """Modules to import."""
 
-    extra: str
+    name: str
     """The extra of ``rsei`` that installs them."""
 
 
-OPTIONALS = (
-    Optional("calculation on a GPU", ("cupy", "numba_cuda"), "gpu"),
-    Optional("forests and several GPUs", ("cuml", "dask_cuda", "rmm"), "rapids"),
-    Optional("workers on Slurm", ("dask_jobqueue",), "hpc"),
+EXTRAS = (
+    Extra("calculation on a GPU", ("cupy", "numba_cuda"), "gpu"),
+    Extra("forests and several GPUs", ("cuml", "dask_cuda", "rmm"), "rapids"),
+    Extra("workers on Slurm", ("dask_jobqueue",), "hpc"),
 )
 """What the base install leaves out."""
 
-LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-"""Where Linux says how much memory a container or a batch job may use (cgroup 2, cgroup 1)."""
+CONTROL_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+"""Where Linux keeps the limits of containers and batch jobs, and which of them hold for us."""
 
 
-def cores() -> int:
-    """Cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):  # knows of Slurm's and taskset's limits, Linux alone
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def memory(limits: tuple[str, ...] = LIMITS) -> int | None:
+def memory() -> int | None:
     """Bytes of memory this process may use: the machine's, or its container's if that is less.
 
     None where the system does not say.
     """
-    amounts = [amount for path in limits if (amount := _limit(Path(path)))]
+    amounts = list(_limits(*CONTROL_GROUPS))
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         amounts.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     return min(amounts, default=None)
 
 
-def _limit(path: Path) -> int | None:
+def _limits(root: Path, membership: Path) -> Iterator[int]:
+    """The limits of this process's control group and of those above it (version 2, version 1)."""
+    groups = {root / "memory.max", root / "memory" / "memory.limit_in_bytes"}
+    for line in (_text(membership) or "").splitlines():
+        _, controllers, path = line.split(":", 2)
+        group = PurePosixPath(path.lstrip("/"))
+        if ".." in group.parts:
+            continue  # outside of what this container sees
+        for above in (group, *group.parents):
+            if not controllers:
+                groups.add(root / above / "memory.max")
+            elif "memory" in controllers.split(","):
+                groups.add(root / "memory" / above / "memory.limit_in_bytes")
+    texts = (_text(path) or "" for path in sorted(groups))
+    yield from (int(text) for text in texts if text.isdigit())  # "max" is no limit
+
+
+def _text(path: Path) -> str | None:
     try:
-        text = path.read_text().strip()
+        return path.read_text().strip()
     except OSError:
         return None
-    return int(text) if text.isdigit() else None
 
 
 @dataclass(frozen=True)
@@ -152,6 +162,19 @@ def choice(wanted: Literal["auto", "cpu", "cuda"], size: int) -> Choice:
     return Choice("cuda", f"{size / 2**30:.1f} GiB to read: {found[0].name}")
 
 
+def home(device: str) -> Any:
+    """The library whose arrays live on ``device``: NumPy for ``cpu``, CuPy for ``cuda``."""
+    return importlib.import_module("cupy" if device == "cuda" else "numpy")
+
+
+def on_host(value: Any) -> Any:
+    """``value`` with its arrays in NumPy: an array, or a frozen dataclass that holds some."""
+    if is_dataclass(value) and not isinstance(value, type):
+        moved = {f.name: on_host(getattr(value, f.name)) for f in fields(value) if f.init}
+        return replace(value, **moved)
+    return value.get() if type(value).__module__.partition(".")[0] == "cupy" else value
+
+
 def _lack() -> str:
     """What is missing for a GPU, and how to get it."""
     if importlib.util.find_spec("cupy") is None:
@@ -187,7 +210,7 @@ def facts(folder: Path) -> dict[str, Any]:
         "gpu_needs": None if gpus() else _lack(),
         "versions": versions(),
         "missing": [name for name in LIBRARIES if version(name) is None],
-        "optional": [_state(optional) for optional in OPTIONALS],
+        "optional": [_state(extra) for extra in EXTRAS],
     }
 
 
@@ -199,15 +222,15 @@ def _free(folder: Path) -> int | None:
     return None
 
 
-def _state(optional: Optional) -> dict[str, Any]:
-    lacking = list(_lacking(optional))
+def _state(extra: Extra) -> dict[str, Any]:
+    lacking = list(_lacking(extra))
     return {
-        "ability": optional.ability,
+        "ability": extra.ability,
         "installed": not lacking,
         "lacking": lacking,
-        "install": f'pip install "rsei[{optional.extra}]"',
+        "install": f'pip install "rsei[{extra.name}]"',
     }
 
 
-def _lacking(optional: Optional) -> Iterator[str]:
-    yield from (name for name in optional.modules if importlib.util.find_spec(name) is None)
+def _lacking(extra: Extra) -> Iterator[str]:
+    yield from (name for name in extra.modules if importlib.util.find_spec(name) is None)

@@ -100,9 +100,9 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> Pipeline:
 
 
 def test_help_lists_what_exists_and_nothing_else() -> None:
-    text = rsei("--help").stdout
-    listed = re.findall(r"^  ([a-z]+)  ", text.split("Commands:")[1], re.MULTILINE)
-    assert listed == COMMANDS and "..." not in text
+    commands = rsei("--help").stdout.split("Commands:")[1]
+    assert re.findall(r"^  ([a-z]+)  ", commands, re.MULTILINE) == COMMANDS
+    assert "..." not in commands  # a line that had to be cut
     for option in ("--scheduler", "--shard"):
         assert option not in rsei("run", "--help").stdout
 

@@ -1,0 +1,118 @@
+"""The machine is described as it is, and a GPU is taken only where there is one."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from rsei.engine.run import devices
+from rsei.engine.sources.errors import MachineError
+
+
+def test_memory_is_what_the_system_says_without_a_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "CONTROL_GROUPS", (tmp_path, tmp_path / "cgroup"))
+    assert devices.memory() == psutil.virtual_memory().total
+
+
+@pytest.mark.parametrize(
+    ("membership", "files"),
+    [
+        ("", {"memory.max": "1000"}),
+        ("0::/slurm/job_7/step_0", {"memory.max": "max", "slurm/job_7/memory.max": "1000"}),
+        ("0::/a", {"a/memory.max": "1000", "memory.max": "5000"}),
+        ("0::/a", {"a/memory.max": "5000", "memory.max": "1000"}),
+        ("7:cpu,memory:/job", {"memory/job/memory.limit_in_bytes": "1000"}),
+        ("0::/../other", {"memory.max": "1000"}),
+    ],
+)
+def test_the_least_limit_of_the_control_groups_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, membership: str, files: dict[str, str]
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    (tmp_path / "cgroup").write_text(membership + "\n")
+    monkeypatch.setattr(devices, "CONTROL_GROUPS", (tmp_path, tmp_path / "cgroup"))
+    assert devices.memory() == 1000
+
+
+GPU = devices.Gpu("H100", 80 << 30, "13.0")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "size", "device"),
+    [
+        ("cpu", (GPU,), 1 << 50, "cpu"),
+        ("auto", (), 1 << 50, "cpu"),
+        ("auto", (GPU,), devices.GPU_WORTH - 1, "cpu"),
+        ("auto", (GPU,), devices.GPU_WORTH, "cuda"),
+        ("cuda", (GPU,), 0, "cuda"),
+    ],
+)
+def test_the_choice_of_a_processor(
+    monkeypatch: pytest.MonkeyPatch, wanted: Any, found: Any, size: int, device: str
+) -> None:
+    monkeypatch.setattr(devices, "gpus", lambda: found)
+    choice = devices.choice(wanted, size)
+    assert choice.device == device and choice.reason
+
+
+def test_a_gpu_that_is_not_there_is_an_error_that_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(devices, "gpus", lambda: ())
+    monkeypatch.setattr(devices.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MachineError, match=r'expected a GPU.*pip install "rsei\[gpu\]"'):
+        devices.choice("cuda", 0)
+    monkeypatch.setattr(devices.importlib.util, "find_spec", lambda name: object())
+    with pytest.raises(MachineError, match="no NVIDIA driver"):
+        devices.choice("cuda", 0)
+
+
+def test_cupy_without_a_driver_counts_as_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = SimpleNamespace(CUDARuntimeError=RuntimeError)
+    cuda = SimpleNamespace(is_available=lambda: False, runtime=runtime)
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=cuda))
+    monkeypatch.setattr(devices.importlib.util, "find_spec", lambda name: object())
+    assert devices.gpus() == ()
+
+
+def test_versions_are_those_of_the_installed_libraries() -> None:
+    found = devices.versions()
+    assert found["numpy"] == np.__version__ and "rsei" in found
+    assert devices.version("no-such-distribution") is None
+
+
+def test_facts_know_the_disk_of_a_folder_that_is_not_made_yet(tmp_path: Path) -> None:
+    found = devices.facts(tmp_path / "not" / "yet")
+    assert found["disk"]["free"] > 0 and found["cores"] >= 1
+
+
+@dataclass(frozen=True)
+class Pair:
+    name: str
+    values: Any
+
+
+class Remote:
+    """An array that passes for CuPy's."""
+
+    def get(self) -> Any:
+        return np.ones(2)
+
+
+Remote.__module__ = "cupy"
+
+
+def test_arrays_come_to_the_host_alone_or_in_a_dataclass() -> None:
+    here = np.zeros(2)
+    assert devices.on_host(here) is here and devices.home("cpu") is np
+    moved = devices.on_host(Pair("a", Remote()))
+    assert moved.name == "a" and np.array_equal(moved.values, [1, 1])
