@@ -96,12 +96,13 @@ def _aligned(one: Located, fine: Lattice) -> Place | None:
 
 def _nested(one: Located, fine: Lattice) -> Place | None:
     """The place of 1 km pixels whose edges are edges of ``fine``."""
-    halved = one.transform * Affine.scale(0.5)
+    dx, _, left, _, dy, top = one.transform[:6]
+    halved = Affine(dx / 2, 0, left, 0, dy / 2, top)
     inner = _window(fine, halved, (2 * one.shape[0], 2 * one.shape[1]))
     if inner is None:
         return None
-    left, top = fine.left + (inner.left % 2) * fine.dx, fine.top - (inner.top % 2) * fine.dy
-    lattice = Lattice(fine.crs, left, top, 2 * fine.dx, 2 * fine.dy)
+    west, north = fine.left + (inner.left % 2) * fine.dx, fine.top - (inner.top % 2) * fine.dy
+    lattice = Lattice(fine.crs, west, north, 2 * fine.dx, 2 * fine.dy)
     window = Window(inner.top // 2, inner.left // 2, *one.shape)
     return Place(fine.name, fine, lattice, window)
 

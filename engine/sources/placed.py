@@ -17,8 +17,11 @@ Floats = NDArray[np.float64]
 PATCH = 1 << 24
 """Source pixels that a block should need: 128 MB as float64."""
 
-DENSE = 8
+DENSE = 12
 """Source pixels along a target pixel from which one sample for each of them will do."""
+
+FEWEST = 8
+"""Samples along a target pixel at least; 64 for a pixel cost 3 microseconds."""
 
 
 @dataclass(frozen=True)
@@ -106,12 +109,15 @@ class Placed:
 def samples(pixels: float) -> int:
     """Samples along a target pixel that spans ``pixels`` of the source.
 
-    Two for each source pixel weigh any integer ratio exactly, aligned by whole or half pixels.
+    A multiple of twice the span weighs any integer ratio exactly, aligned by whole or half pixels.
 
-    >>> [samples(n) for n in (0.3, 1, 1.5, 2, 2.2, 15.4)]
-    [1, 2, 3, 4, 5, 16]
+    >>> [samples(n) for n in (0.3, 1, 1.5, 2, 2.2, 15.4, 40)]
+    [8, 8, 9, 8, 10, 16, 40]
     """
-    return max(1, math.ceil((2 if pixels < DENSE else 1) * pixels - TOLERANCE))
+    if pixels >= DENSE:
+        return math.ceil(pixels - TOLERANCE)
+    least = max(1, math.ceil(2 * pixels - TOLERANCE))
+    return least * math.ceil(FEWEST / least)
 
 
 def same_grid(placed: Placed, lattice: Lattice) -> Window | None:

@@ -121,8 +121,8 @@ def class_share(
 
     Of the area that has a class: nodata is left out, unless it is one of the ``classes``. From
     pixels of the same size or coarser it is 0 or 1, by the class under the centre, since a class
-    describes its whole pixel; from finer ones it is exact where the grids nest, and within 0.02
-    where they do not (0.005 from pixels of 100 m or less).
+    describes its whole pixel; from finer ones it is exact where the grids nest, and off by 0.005
+    in the mean (0.03 at worst) along the edges of classes where they do not.
     """
     raster = open_raster(source)
     how: Method = "average" if method(raster, lattice, window) == "average" else "nearest"

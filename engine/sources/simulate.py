@@ -13,7 +13,7 @@ from .grids import SINUSOIDAL, SINUSOIDAL_500M, Window, tile_window, tiles
 from .simulated_files import written_once
 from .simulated_granules import Header, product_form, write_granule
 from .simulated_inputs import write_rasters, write_vectors
-from .simulated_place import DEMO_WINDOW, demo_place
+from .simulated_place import DEMO_SEED, DEMO_WINDOW, demo_place
 from .simulated_region import Region
 from .simulated_scenes import SEASON, Scene, day_of
 from .simulated_surface import Surface
@@ -22,11 +22,14 @@ from .simulated_world import PIT, REACH_KM, THRESHOLD_KM2, WEIGHTS, World
 
 __all__ = [
     "DEMO_EPOCHS",
+    "DEMO_SEED",
     "DEMO_WINDOW",
     "Region",
     "Scene",
+    "Surface",
     "Truth",
     "World",
+    "demo_place",
     "demo_world",
     "season_dates",
     "truth",
@@ -96,12 +99,12 @@ def _by_tile(window: Window, product: str) -> list[Window]:
     return [_on(product, window & tile_window(tile)) for tile in tiles(window)]
 
 
-def demo_world(seed: int = 0) -> World:
+def demo_world(seed: int = DEMO_SEED) -> World:
     """The demo's mining city."""
     return World(DEMO_WINDOW, demo_place(seed).region, seed)
 
 
-def write_demo(folder: Path, seed: int = 0, progress: Progress | None = None) -> None:
+def write_demo(folder: Path, seed: int = DEMO_SEED, progress: Progress | None = None) -> None:
     """Write the demo's study: study.toml, granules/, inputs/ and truth/; what exists is kept."""
     folder.mkdir(parents=True, exist_ok=True)
     world, place = demo_world(seed), demo_place(seed)

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -61,7 +63,7 @@ def write_vectors(folder: Path, place: DemoPlace) -> None:
     city = gpd.GeoDataFrame({"name": ["Demo city"]}, geometry=[place.boundary], crs="EPSG:4326")
     land = gpd.GeoDataFrame({"name": ["land"]}, geometry=[place.region.land], crs="EPSG:4326")
     for name, table in (("boundary", city), ("mines", mines), ("coast", land)):
-        written_once(folder / f"{name}.gpkg", lambda path, t=table, n=name: _gpkg(path, t, n))
+        written_once(folder / f"{name}.gpkg", partial(_gpkg, table=table, layer=name))
 
 
 def _gpkg(path: Path, table: gpd.GeoDataFrame, layer: str) -> None:
@@ -82,17 +84,22 @@ def write_rasters(folder: Path, world: World, year: int, cover_years: Sequence[i
         "pm25": lambda: 48 + 6 * score["pm25"],
     }
     for name, made in fields.items():
-        written_once(folder / f"{name}.tif", lambda path, n=name, m=made: _write(path, n, m()))
+        written_once(folder / f"{name}.tif", partial(_write, name=name, made=made))
     for month, usual in enumerate(MONTHS, 1):
         written_once(
             folder / f"prec_{year}_{month:02d}.tif",
-            lambda path, usual=usual: _write(path, "prec", usual * (1 + 0.12 * score["prec"])),
+            partial(_write, name="prec", made=partial(_month, usual, score["prec"])),
         )
     for cover_year in cover_years:
         written_once(
             folder / f"lc_{cover_year}.tif",
-            lambda path, y=cover_year: _write(path, "lc", land_cover(wide, y), nearest=True),
+            partial(_write, name="lc", made=partial(land_cover, wide, cover_year), nearest=True),
         )
+
+
+def _month(usual: int, score: Field) -> Field:
+    """Precipitation of a month, mm."""
+    return usual * (1 + np.float32(0.12) * score)
 
 
 def land_cover(world: World, year: int) -> NDArray[np.uint8]:
@@ -108,8 +115,8 @@ def land_cover(world: World, year: int) -> NDArray[np.uint8]:
     return np.where(world.water >= 0.5, WATER, out).astype(np.uint8)
 
 
-def _write(path: Path, name: str, values: NDArray[np.generic], *, nearest: bool = False) -> None:
-    """A GeoTIFF of ``values``, given on the demo's lattice, in the grid of ``name``."""
+def _write(path: Path, name: str, made: Callable[[], NDArray[Any]], nearest: bool = False) -> None:
+    """A GeoTIFF, in the grid of ``name``, of the values made on the demo's wider window."""
     grid, window = GRIDS[name], DEMO_WINDOW.grown(MARGIN)
     left, bottom, right, top = _extent(grid.crs)
     step = grid.resolution
@@ -121,7 +128,7 @@ def _write(path: Path, name: str, values: NDArray[np.generic], *, nearest: bool 
     row = (SINUSOIDAL_500M.top - north) / SINUSOIDAL_500M.dy - window.top - 0.5
     order, blank = (0, 255) if nearest else (1, -9999.0)
     dtype = "uint8" if nearest else "float32"
-    out = map_coordinates(values.astype(np.float64), (row, column), order=order, cval=blank)
+    out = map_coordinates(made().astype(np.float64), (row, column), order=order, cval=blank)
     outside = (row < 0) | (column < 0) | (row > window.height - 1) | (column > window.width - 1)
     out[outside] = blank
     with rasterio.open(

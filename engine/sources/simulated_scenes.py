@@ -183,7 +183,7 @@ class Scene:
         word |= snow.astype(np.uint16) << 12 | sky.adjacent.astype(np.uint16) << 13
         word |= snow.astype(np.uint16) << 15
         word[sky.gap] = FILL_STATE
-        return word
+        return word.astype(np.uint16)
 
     def _land_water(self) -> NDArray[np.uint16]:
         """The land/water flag: 1 land, 2 shore, 3 inland water, 0 shallow and 6 moderate ocean."""
@@ -208,7 +208,7 @@ class Scene:
         }
 
     def _greenness(self) -> Layers:
-        """MOD13A1: the better of two 8-day skies; layers RSEI does not use are rounded to 0.005."""
+        """MOD13A1: the better of two 8-day skies; layers RSEI does not use are rounded to 0.02."""
         first, second = self.weather(), self.weather(8)
         excess = np.minimum(first.excess, second.excess) - np.float32(0.25)
         snow, gap = first.snow(self.world.dem), first.gap & second.gap
@@ -221,7 +221,7 @@ class Scene:
         side = {"EVI": evi, "red reflectance": red, "NIR reflectance": nir}
         side |= {"blue reflectance": blue, "MIR reflectance": swir2}
         layers: Layers = {
-            f"500m 16 days {name}": (np.clip(value * 200, 0, 200).astype(np.int16) * 50)
+            f"500m 16 days {name}": (np.clip(value * 50, 0, 50).astype(np.int16) * 200)
             for name, value in side.items()
         }
         stored = np.clip(ndvi * 10000 + noise, -2000, 10000).astype(np.int16)
@@ -248,7 +248,7 @@ class Scene:
         word |= np.uint16(1 << 6) | near << 8 | self._land_water() << 11
         word |= snow.astype(np.uint16) << 14
         word[gap] = 65535
-        return word
+        return word.astype(np.uint16)
 
     def _heat(self) -> Layers:
         """MOD11A2: mean of the clear days, at 1 km; a pixel is lost only under lasting cloud."""

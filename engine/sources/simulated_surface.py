@@ -9,10 +9,10 @@ from .simulated_noise import Field, key, octets, uniform
 from .simulated_world import World
 
 SPECTRA: Mapping[str, tuple[float, ...]] = {
-    "forest": (0.028, 0.340, 0.020, 0.046, 0.310, 0.150, 0.062),
+    "forest": (0.022, 0.330, 0.017, 0.040, 0.300, 0.145, 0.058),
     "crop": (0.045, 0.390, 0.030, 0.075, 0.365, 0.225, 0.105),
-    "soil": (0.165, 0.245, 0.085, 0.125, 0.310, 0.335, 0.285),
-    "urban": (0.140, 0.205, 0.100, 0.122, 0.235, 0.260, 0.235),
+    "soil": (0.130, 0.215, 0.068, 0.098, 0.285, 0.310, 0.260),
+    "urban": (0.150, 0.205, 0.115, 0.135, 0.240, 0.265, 0.245),
     "pit": (0.205, 0.250, 0.150, 0.178, 0.285, 0.300, 0.270),
     "sea": (0.024, 0.014, 0.036, 0.042, 0.008, 0.005, 0.003),
     "river": (0.065, 0.045, 0.048, 0.075, 0.016, 0.010, 0.006),
@@ -40,7 +40,7 @@ class Surface:
         urban = _step(7 * (world.town - 0.38) + 0.9 * world.noise("street", 4))
         plants, ground = _plants(world), _ground(urban, bare)
         greening = plants - ground
-        land = ground + greening * np.clip(0.03 + 0.94 * quality, 0, 1)
+        land = ground + greening * np.clip(0.06 + 0.94 * quality, 0, 1)
         dry = 1 + 0.035 * world.noise("moisture", 12, 6)
         land[4:] *= dry
         land[6] *= dry
@@ -53,7 +53,7 @@ class Surface:
 
 def _plants(world: World) -> Field:
     """Reflectance under full vegetation: forest on the heights, a patchwork of fields below."""
-    forest = _step((world.dem - 260) / 70 + 0.9 * world.noise("forest", 16, 8, 4))
+    forest = _step((world.dem - 260) / 60 + 0.9 * world.noise("forest", 16, 8, 4))
     grain = octets(key(world.seed, "grain"), world.window)[..., 0].astype(np.float32) / 127.5 - 1
     tone = 1 + (1 - 0.6 * forest) * (0.05 * world.noise("parcel", 4) + 0.05 * grain)
     return _blend("crop", "forest", forest) * tone

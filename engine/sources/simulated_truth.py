@@ -78,10 +78,9 @@ def truth(world: World, epoch: int, reach: int = 1, platform: str = "MOD") -> Tr
 def _ndvi(reflectance: Field) -> Field:
     """NDVI of reflectance (7, h, w)."""
     red, nir = reflectance[0], reflectance[1]
-    return (nir - red) / (nir + red)
+    return np.asarray((nir - red) / (nir + red))
 
 
 def _mean(fields: list[Field]) -> Field:
     """Mean over the list, float32."""
-    total = np.sum(fields, axis=0, dtype=np.float64)
-    return (total / len(fields)).astype(np.float32)
+    return np.asarray(np.mean(fields, axis=0, dtype=np.float64), np.float32)

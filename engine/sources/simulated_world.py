@@ -28,13 +28,13 @@ PIT_SHARE = 0.25
 """Share of pit from which a pixel counts as wholly disturbed: roads and dumps go further."""
 
 WEIGHTS: Mapping[str, float] = {
-    "dem": 0.065,
-    "gdp": -0.050,
-    "prec": 0.038,
-    "slope": 0.028,
-    "pm25": -0.020,
-    "co2": -0.014,
-    "ntl": -0.009,
+    "dem": 0.056,
+    "gdp": -0.074,
+    "prec": 0.050,
+    "slope": 0.032,
+    "pm25": -0.026,
+    "co2": -0.020,
+    "ntl": -0.008,
     "elec": 0.0,
 }
 """Change of quality with one standard deviation of each driver, the most important first.
@@ -95,7 +95,8 @@ class World:
         x = SINUSOIDAL_500M.left + columns * step * SINUSOIDAL_500M.dx
         y = SINUSOIDAL_500M.top - rows * step * SINUSOIDAL_500M.dy
         land = carried(self.region.land, "EPSG:4326", METRIC)
-        places = points(*np.meshgrid(x, y), SINUSOIDAL)
+        grid = np.meshgrid(x, y)
+        places = points(grid[0], grid[1], SINUSOIDAL)
         shapely.prepare(land)
         far = shapely.distance(places, land.boundary) * shapely.intersects(land, places)
         return spread((1 - np.exp(-far / 22e3)).astype(np.float32), self.window, step)
