@@ -83,8 +83,8 @@ def granule_name(
 
 def write_sds(file: SD, name: str, array: NDArray[Any], tags: Mapping[str, Any], how: str) -> None:
     sds = file.create(name, CODES[array.dtype.name], array.shape)
-    sds.dim(0).setname("YDim:Grid")
-    sds.dim(1).setname("XDim:Grid")
+    sds.dim(0).setname(f"YDim:Grid_{array.shape[0]}")
+    sds.dim(1).setname(f"XDim:Grid_{array.shape[1]}")
     if how == "deflate":
         sds.setcompress(SDC.COMP_DEFLATE, 6)
     elif how == "rle":
