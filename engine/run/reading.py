@@ -53,17 +53,25 @@ def parse(data: bytes, path: Path) -> Study:
         raise StudyError(f"{path}: expected a few levels of tables, found too many") from None
     except ValueError as error:
         raise StudyError(f"{path}: expected TOML, found a fault: {error}") from None
+    return valid(written, path)
+
+
+def valid(written: Mapping[str, Any], path: Path) -> Study:
+    """The study of the settings ``written`` in the file ``path``.
+
+    Raises StudyError with every problem found.
+    """
     if endless := list(_endless(written)):
         raise StudyError(report(path, endless))
     try:
-        study = _valid(written)
-        anchored_study = _valid(anchored(written, path.absolute().parent))
+        as_written = _valid(written)
+        study = _valid(anchored(written, path.absolute().parent))
     except ValidationError as error:
         raise StudyError(report(path, complaints(error, Study, written))) from None
     except StudyError as error:  # a wing's own check of its settings
         raise StudyError(f"{path}: {error}") from None
-    anchored_study._written = study.model_dump(mode="json")
-    return anchored_study
+    study._written = as_written.model_dump(mode="json")
+    return study
 
 
 def _valid(settings: Mapping[str, Any]) -> Study:
@@ -162,6 +170,8 @@ def _complaint(
             return str(fault["ctx"]["error"])
     wanted = " or ".join(dict.fromkeys(_wanted(fault) for fault in faults))
     value = first["input"]
+    if first["type"] == "tuple_type" and isinstance(value, dict):
+        wanted = f"a list of tables (write [[{place[-1]}]] over each)"
     return f"expected {wanted}, found {_shown(value)}{_suggestion(value, faults)}"
 
 

@@ -35,7 +35,9 @@ def in_bytes(text: str) -> int:
     >>> in_bytes("8 GiB"), in_bytes("1.5GB")
     (8589934592, 1500000000)
     """
-    found = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([KMGT]?i?B)\s*", text, re.IGNORECASE)
+    found = re.fullmatch(
+        r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(B|[KMGT]i?B)\s*", text, re.IGNORECASE
+    )
     if not found or float(found[1]) == 0:
         raise ValueError(f'expected a number and a unit such as "8 GiB", found "{text}"')
     return int(float(found[1]) * UNITS[found[2].upper()])
