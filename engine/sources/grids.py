@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -205,6 +206,9 @@ LEFT, TOP = -20015109.354, 10007554.677
 TILE = 1111950.5196666666
 """Width and height of a tile, m: 2 pi R / 36."""
 
+TILES_ACROSS, TILES_DOWN = 36, 18
+"""Columns and rows of tiles. Source: MODIS land grid definition."""
+
 TILE_PIXELS = 2400
 """Pixels of 500 m along the side of a tile."""
 
@@ -216,13 +220,16 @@ SINUSOIDAL_1KM = SINUSOIDAL_500M.coarse(2)
 
 
 def tile_window(tile: str, lattice: Lattice = SINUSOIDAL_500M) -> Window:
-    """The pixels of tile ``hXXvYY`` in one of the sinusoidal lattices.
+    """The pixels of tile ``hXXvYY`` in one of the sinusoidal lattices; raises GridError.
 
     >>> tile_window("h27v05")
     Window(top=12000, left=64800, height=2400, width=2400)
     """
+    match = re.fullmatch(r"h(\d\d)v(\d\d)", tile)
+    if match is None or int(match[1]) >= TILES_ACROSS or int(match[2]) >= TILES_DOWN:
+        raise GridError(f"expected a tile hXXvYY from h00v00 to h35v17, found {tile!r}")
     side = round(TILE / lattice.dx)
-    return Window(int(tile[4:6]) * side, int(tile[1:3]) * side, side, side)
+    return Window(int(match[2]) * side, int(match[1]) * side, side, side)
 
 
 def tiles(window: Window, lattice: Lattice = SINUSOIDAL_500M) -> list[str]:

@@ -1,0 +1,139 @@
+"""GeoTIFFs of a run: the same bytes however they are written, and what other programs read."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from rio_cogeo import cog_validate
+
+from rsei.engine.sources.errors import GridError, RasterError
+from rsei.engine.sources.geotiff import Form, read_geotiff, window_in, write_cog, write_geotiff
+from rsei.engine.sources.grids import SINUSOIDAL_1KM, SINUSOIDAL_500M, Window
+from rsei.engine.sources.placed import same_grid
+from rsei.engine.sources.rasterfiles import open_raster
+
+WINDOW = Window(12_003, 64_811, 530, 301)
+FORM = Form(("ndvi", "lst"), units=("1", "K"), tags={"season": "06-01", "reach": "1"})
+
+
+def pixels(bands: int = 2) -> NDArray[np.float32]:
+    values = np.random.default_rng(3).normal(size=(bands, *WINDOW.shape)).astype(np.float32)
+    values[:, 40:330, 20:290] = np.nan
+    return values
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def cut(values: NDArray[np.float32], rows: list[int]) -> Iterator[tuple[Window, NDArray]]:
+    top = 0
+    for height in rows:
+        strip = Window(WINDOW.top + top, WINDOW.left, height, WINDOW.width)
+        yield strip, values[:, top : top + height]
+        top += height
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.integers(1, WINDOW.height - 1), max_size=6))
+def test_bytes_do_not_depend_on_the_strips(tmp_path: Path, edges: list[int]) -> None:
+    values = pixels()
+    write_geotiff(tmp_path / "whole.tif", values, SINUSOIDAL_500M, WINDOW, FORM)
+    rows = np.diff(sorted({0, *edges, WINDOW.height})).tolist()
+    write_geotiff(tmp_path / "cut.tif", cut(values, rows), SINUSOIDAL_500M, WINDOW, FORM)
+    assert digest(tmp_path / "cut.tif") == digest(tmp_path / "whole.tif")
+
+
+@pytest.mark.parametrize("write", [write_geotiff, write_cog])
+@pytest.mark.parametrize("option", [{"GDAL_NUM_THREADS": 4}, {"GDAL_CACHEMAX": 300_000}])
+def test_bytes_do_not_depend_on_threads_or_cache(tmp_path, write, option) -> None:  # type: ignore[no-untyped-def]
+    write(tmp_path / "a.tif", pixels(), SINUSOIDAL_500M, WINDOW, FORM)
+    with rasterio.Env(**option):
+        write(tmp_path / "b.tif", pixels(), SINUSOIDAL_500M, WINDOW, FORM)
+    assert digest(tmp_path / "a.tif") == digest(tmp_path / "b.tif")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif", "b.tif"]
+
+
+def test_no_time_or_path_is_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "somewhere.tif"
+    write_geotiff(path, pixels(), SINUSOIDAL_500M, WINDOW, FORM)
+    assert b"somewhere" not in path.read_bytes()
+    with rasterio.open(path) as dataset:
+        assert dataset.tags() == {"AREA_OR_POINT": "Area", "season": "06-01", "reach": "1"}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "nodata", "compression"),
+    [("float32", float("nan"), "deflate"), ("int32", -(2**31), "zstd"), ("uint8", None, "zstd")],
+)
+def test_pixels_come_back(tmp_path: Path, dtype: str, nodata: float, compression: str) -> None:
+    path = tmp_path / "a.tif"
+    values = (np.random.default_rng(1).normal(size=(3, *WINDOW.shape)) * 100).astype(np.int8)
+    form = Form(("a", "b", "c"), dtype, nodata, compression=compression)  # type: ignore[arg-type]
+    write_geotiff(path, values.astype(dtype), SINUSOIDAL_500M, WINDOW, form)
+    back = read_geotiff(path, SINUSOIDAL_500M)
+    assert back.dtype == dtype
+    assert np.array_equal(back, values.astype(dtype))
+    part = Window(WINDOW.top + 200, WINDOW.left + 7, 90, 12)
+    inner = read_geotiff(path, SINUSOIDAL_500M, part, bands=[3])
+    assert np.array_equal(inner, values.astype(dtype)[2:, 200:290, 7:19])
+    assert window_in(path, SINUSOIDAL_500M) == WINDOW
+    assert same_grid(open_raster(path).placed, SINUSOIDAL_500M) == WINDOW
+
+
+def test_windows_outside_the_file_are_refused(tmp_path: Path) -> None:
+    write_geotiff(tmp_path / "a.tif", pixels(), SINUSOIDAL_500M, WINDOW, FORM)
+    with pytest.raises(RasterError, match="expected pixels"):
+        read_geotiff(tmp_path / "a.tif", SINUSOIDAL_500M, WINDOW.grown(1))
+    with pytest.raises(GridError, match="off by"):
+        read_geotiff(tmp_path / "a.tif", SINUSOIDAL_1KM)
+
+
+@pytest.mark.parametrize("rows", [[200, 300], [530, 1], [10, -5, 525]])
+def test_strips_that_do_not_fill_the_window_are_refused(tmp_path: Path, rows: list[int]) -> None:
+    with pytest.raises(RasterError, match="expected"):
+        write_geotiff(tmp_path / "a.tif", cut(pixels(), rows), SINUSOIDAL_500M, WINDOW, FORM)
+    with pytest.raises(RasterError, match="expected pixels"):
+        write_cog(tmp_path / "a.tif", pixels(1), SINUSOIDAL_500M, WINDOW, FORM)
+
+
+def test_cog_is_valid_and_described(tmp_path: Path) -> None:
+    path = tmp_path / "rsei.tif"
+    values = np.broadcast_to(np.arange(301, dtype=np.float32) + 0.5, (1, *WINDOW.shape)).copy()
+    values[:, :100, 150:] = np.nan
+    form = Form(("rsei",), units=("1",), tags={"limits": "minmax"})
+    write_cog(path, values, SINUSOIDAL_500M, WINDOW, form)
+    valid, errors, warnings = cog_validate(path, strict=True)
+    assert (valid, errors, warnings) == (True, [], [])
+    with rasterio.open(path) as dataset:
+        assert dataset.descriptions == ("rsei",)
+        assert dataset.units == ("1",)
+        assert np.isnan(dataset.nodata)
+        assert dataset.tags()["limits"] == "minmax"
+        assert dataset.overviews(1) == [2, 4]
+        assert np.array_equal(dataset.read(), values, equal_nan=True)
+    with rasterio.open(path, overview_level=0) as half:
+        means = half.read(1)
+    # The values are their own columns, so that a misplaced overview shows as a distance.
+    columns = (np.arange(means.shape[1]) + 0.5) * 301 / means.shape[1]
+    assert np.abs(means[-1] - columns).max() < 0.5
+    assert np.isfinite(means[0]).sum() == 75
+
+
+def test_classes_keep_their_colours(tmp_path: Path) -> None:
+    path = tmp_path / "grades.tif"
+    grades = np.random.default_rng(2).integers(0, 6, (1, *WINDOW.shape)).astype(np.uint8)
+    colours = {1: (200, 0, 0, 255), 5: (0, 100, 0, 255)}
+    write_cog(path, grades, SINUSOIDAL_500M, WINDOW, Form(("grade",), "uint8", 0, colours=colours))
+    assert cog_validate(path, strict=True)[0]
+    with rasterio.open(path) as dataset:
+        assert dataset.colormap(1)[5] == (0, 100, 0, 255)
+        assert np.array_equal(dataset.read(), grades)
