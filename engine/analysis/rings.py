@@ -1,0 +1,212 @@
+"""Rings around the mines: how far their effect on RSEI reaches."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import numpy as np
+import pandas as pd
+import shapely
+from numpy.typing import NDArray
+from pydantic import Field
+from pyproj import CRS, Proj
+
+from ...kernels.zonal import LabelSums
+from ..sources.areas import carrier
+from ..sources.grids import Lattice, Window
+from ..sources.settings import Settings
+from .curves import SPAN, Segmented, Smooth
+from .polygons import ANALYSIS, Geometries, carried
+from .series import statistics
+from .stacks import Stack, Zone, parts_of
+from .zones import centres
+
+BEND_M = 0.01
+"""Metres by which a carried edge of a mine may leave its true course."""
+
+
+class RingSettings(Settings):
+    """Which rings, and how their distance is measured."""
+
+    width_km: float = Field(default=1.0, gt=0)
+    """Width of a ring, km."""
+
+    reach_km: float = Field(default=30.0, gt=0)
+    """Outer edge of the last ring, km; the last ring may be narrower."""
+
+    metric: Literal["paper", "ground"] = "paper"
+    """paper: planar in `crs`; ground: azimuthal equidistant about the middle of the area."""
+
+    crs: str = ANALYSIS
+    """CRS of the paper metric, in metres."""
+
+    span: float = Field(default=SPAN, gt=0, le=1)
+    """Share of the rings that the local regression looks at."""
+
+    @property
+    def edges(self) -> NDArray[np.float64]:
+        """Outer edge of each ring, km; 0 for the mines themselves."""
+        number = int(np.ceil(self.reach_km / self.width_km - 1e-9))
+        edges = np.round(np.arange(number + 1) * self.width_km, 9)
+        return np.minimum(edges, self.reach_km)
+
+
+def metric_crs(lattice: Lattice, window: Window, settings: RingSettings) -> str:
+    """The CRS, in metres, in which distances are measured."""
+    if settings.metric == "paper":
+        return settings.crs
+    left, bottom, right, top = lattice.bounds(window)
+    middle = carrier(lattice.crs, "OGC:CRS84").transform((left + right) / 2, (bottom + top) / 2)
+    lon, lat = (round(float(angle), 6) for angle in middle)
+    return f"+proj=aeqd +lat_0={lat} +lon_0={lon} +datum=WGS84 +units=m +no_defs"
+
+
+def scale_range(lattice: Lattice, window: Window, settings: RingSettings) -> tuple[float, float]:
+    """Least and most metres measured for a metre on the ground, over the window's edge and middle.
+
+    Both are 1 for a true distance. The ground metric is within (r / R)**2 / 6 of it, r being the
+    distance from the middle of the window and R the Earth's radius: 4e-5 at 100 km.
+    """
+    x = np.linspace(*lattice.bounds(window)[0::2], 9)
+    y = np.linspace(*lattice.bounds(window)[1::2], 9)
+    carry = carrier(lattice.crs, "OGC:CRS84")
+    projection = Proj(CRS(metric_crs(lattice, window, settings)))
+    factors = projection.get_factors(*carry.transform(*np.meshgrid(x, y)))
+    return float(np.min(factors.tissot_semiminor)), float(np.max(factors.tissot_semimajor))
+
+
+def distances(
+    stack: Stack,
+    mines: Sequence[shapely.Geometry] | Geometries,
+    crs: str,
+    settings: RingSettings,
+) -> NDArray[np.float64]:
+    """Distance of each pixel's centre to the nearest mine, m, (h, w); 0 inside.
+
+    Infinite beyond the reach, NaN where RSEI is never known. Exact in the metric's CRS: an
+    R-tree finds the mines near, and the distance is to the polygon itself.
+    """
+    plane = metric_crs(stack.lattice, stack.window, settings)
+    shapes = carried(mines, crs, plane, BEND_M)
+    wanted = ~np.isnan(stack.mean)
+    x, y = centres(stack.lattice, stack.window, plane)
+    found = np.full(stack.window.shape, np.nan)
+    tree = shapely.STRtree(shapes[~shapely.is_empty(shapes)])
+    (place, _), distance = tree.query_nearest(
+        shapely.points(x[wanted], y[wanted]),
+        max_distance=settings.reach_km * 1000,
+        return_distance=True,
+        all_matches=False,
+    )
+    nearest = np.full(int(wanted.sum()), np.inf)
+    nearest[place] = distance
+    found[wanted] = nearest
+    return found
+
+
+@dataclass(frozen=True)
+class Rings:
+    """The ring of each pixel: made once for an area, used for every epoch."""
+
+    settings: RingSettings
+    """Width, reach and metric."""
+
+    labels: NDArray[np.int32]
+    """Number of the ring of each pixel, (h, w): 0 inside a mine, -1 in no ring."""
+
+    inside: Zone
+    """The mines, each pixel by the share of it that they cover."""
+
+    @classmethod
+    def of(
+        cls,
+        stack: Stack,
+        mines: Sequence[shapely.Geometry] | Geometries,
+        crs: str,
+        settings: RingSettings | None = None,
+    ) -> Self:
+        """Rings of the pixels that are valid in any epoch, about at least one mine."""
+        settings = settings or RingSettings()
+        distance = distances(stack, mines, crs, settings)
+        labels = np.full(stack.window.shape, -1, np.int32)
+        near = np.isfinite(distance)
+        # Ring k holds its outer edge: (k - 1, k].
+        labels[near] = np.searchsorted(settings.edges * 1000, distance[near], side="left")
+        return cls(settings, labels, parts_of(stack, mines, crs)[1])
+
+    def table(self, stack: Stack) -> pd.DataFrame:
+        """The table ``rings``: n, mean and std of RSEI in each ring, by epoch.
+
+        Ring 0 is weighted by coverage, so its n is a sum of shares; ``ring_km`` is the outer edge.
+        """
+        edges = self.settings.edges
+        whole = bool((edges == np.round(edges)).all())
+        tables = []
+        for epoch, layer in stack.layers():
+            flat = np.ascontiguousarray(layer).reshape(-1)
+            found = LabelSums.of(flat, self.labels.reshape(-1), len(edges) - 1).statistics()
+            mines = statistics(*self.inside.of(layer))[:3]
+            table = pd.DataFrame(np.vstack([mines, found[:, :3]]), columns=["n", "mean", "std"])
+            table.insert(0, "ring_km", edges.astype(np.int64) if whole else edges)
+            table.insert(0, "epoch", epoch)
+            table.insert(0, "area", stack.area)
+            tables.append(table)
+        return pd.concat(tables, ignore_index=True)
+
+
+def middles(edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distance that stands for each ring, km: 0 for the mines, the middle of a ring."""
+    return np.concatenate([edges[:1], (edges[1:] + edges[:-1]) / 2])
+
+
+def ring_fits(table: pd.DataFrame, span: float = SPAN) -> pd.DataFrame:
+    """The table ``ring_fits``: LOESS of the mean on distance with its 95 % band, by epoch.
+
+    ``table`` is the table ``rings``. An epoch with fewer than 6 rings that hold a pixel has none.
+    """
+    tables = []
+    for (area, epoch), group in table.groupby(["area", "epoch"], sort=False):
+        distance = middles(group["ring_km"].to_numpy(np.float64))
+        mean = group["mean"].to_numpy(np.float64)
+        held = ~np.isnan(mean)
+        if held.sum() < 6:
+            continue
+        smooth = Smooth.of(distance[held], mean[held], distance[held], span)
+        tables.append(
+            pd.DataFrame(
+                {
+                    "area": area,
+                    "epoch": epoch,
+                    "ring_km": group["ring_km"].to_numpy()[held],
+                    "distance_km": distance[held],
+                    "mean": mean[held],
+                    "fit": smooth.fit,
+                    "low": smooth.low,
+                    "high": smooth.high,
+                }
+            )
+        )
+    names = ["area", "epoch", "ring_km", "distance_km", "mean", "fit", "low", "high"]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=names)
+
+
+def breakpoints(table: pd.DataFrame) -> pd.DataFrame:
+    """The table ``breakpoints``: where the rise of RSEI stops, and its extremes, by epoch.
+
+    ``table`` is the table ``ring_fits``. ``max_km`` and ``min_km`` are the distances of the
+    highest and lowest ring, ``fit_max_km`` and ``fit_min_km`` those of the fitted curve.
+    """
+    rows = []
+    for (area, epoch), group in table.groupby(["area", "epoch"], sort=False):
+        distance = group["distance_km"].to_numpy()
+        found = Segmented.of(distance, group["mean"].to_numpy())
+        ends = [
+            distance[pick(group[column].to_numpy())]
+            for column in ("mean", "fit")
+            for pick in (np.argmax, np.argmin)
+        ]
+        lines = [found.breakpoint, found.low, found.high, found.before, found.after, found.p]
+        rows.append([area, epoch, *lines, *ends])
+    lines = ["breakpoint_km", "low", "high", "slope_before", "slope_after", "p"]
+    ends = ["max_km", "min_km", "fit_max_km", "fit_min_km"]
+    return pd.DataFrame(rows, columns=["area", "epoch", *lines, *ends])

@@ -1,0 +1,111 @@
+"""RSEI of an area through time, and the parts of the area that are compared."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from ..sources.grids import Lattice, Window
+from .polygons import Geometries, polygonal
+from .zones import Coverage, labels_of
+
+ALL = "all"
+"""Epoch of the multi-year mean in a table."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """RSEI of one area, a raster for each epoch."""
+
+    area: str
+    """Name of the area, first column of every table."""
+
+    lattice: Lattice
+    """The grid."""
+
+    window: Window
+    """The pixels."""
+
+    epochs: tuple[int, ...]
+    """Middle years, rising."""
+
+    rsei: NDArray[np.float32]
+    """RSEI, 0 to 1, (T, h, w); NaN where it is not known or outside the area."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where shapes or epochs do not fit."""
+        shape = (len(self.epochs), *self.window.shape)
+        if self.rsei.shape != shape:
+            raise ValueError(f"expected RSEI of shape {shape}, found {self.rsei.shape}")
+        if list(self.epochs) != sorted(set(self.epochs)):
+            raise ValueError(f"expected epochs that rise, found {self.epochs}")
+
+    @cached_property
+    def mean(self) -> NDArray[np.float32]:
+        """Multi-year mean, (h, w): of the epochs at which a pixel is valid."""
+        total, count = np.zeros(self.window.shape), np.zeros(self.window.shape, np.uint8)
+        for layer in self.rsei:
+            valid = ~np.isnan(layer)
+            total[valid] += layer[valid]
+            count += valid
+        with np.errstate(invalid="ignore"):
+            return (total / count).astype(np.float32)
+
+    def layers(self) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        """Each epoch as text with its raster, (h, w), and the multi-year mean as the last."""
+        yield from ((str(epoch), layer) for epoch, layer in zip(self.epochs, self.rsei))
+        yield ALL, self.mean
+
+    def at(self, epoch: int) -> NDArray[np.float32]:
+        """The raster of one epoch, (h, w); raises KeyError."""
+        if epoch not in self.epochs:
+            raise KeyError(f"expected one of the epochs {self.epochs}, found {epoch}")
+        layer: NDArray[np.float32] = self.rsei[self.epochs.index(epoch)]
+        return layer
+
+
+@dataclass(frozen=True)
+class Zone:
+    """Pixels of a window, each wholly or in part."""
+
+    name: str
+    """area, mines or outside."""
+
+    pixels: NDArray[np.int64]
+    """Flat pixels, along the rows of the window."""
+
+    shares: NDArray[np.float64] | None = None
+    """Share of each pixel in the zone; None where each counts as 1."""
+
+    def of(
+        self, layer: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64] | None]:
+        """The values that are not NaN of ``layer``, (h, w), and their shares."""
+        values = layer.reshape(-1)[self.pixels]
+        there = ~np.isnan(values)
+        return values[there], None if self.shares is None else self.shares[there]
+
+    def where(self, layer: NDArray[np.float32]) -> NDArray[np.int64]:
+        """The flat pixels that are not NaN in ``layer``."""
+        return self.pixels[~np.isnan(layer.reshape(-1)[self.pixels])]
+
+
+def parts_of(
+    stack: Stack, mines: Sequence[shapely.Geometry] | Geometries | None, crs: str = "OGC:CRS84"
+) -> tuple[Zone, ...]:
+    """The zones area, mines and outside; the area alone where there are no ``mines``.
+
+    In the mines a pixel counts by the share of it that any of them covers; outside are the pixels
+    whose centre is in none.
+    """
+    whole = Zone("area", np.arange(stack.window.size))
+    if mines is None or len(mines) == 0:
+        return (whole,)
+    union = shapely.union_all(polygonal(np.asarray(mines, dtype=object)))
+    coverage = Coverage.of([union], crs, stack.lattice, stack.window)
+    labels = labels_of([union], crs, stack.lattice, stack.window)
+    outside = np.flatnonzero(labels.reshape(-1) == 0)
+    return whole, Zone("mines", *coverage.entries(0)), Zone("outside", outside)
