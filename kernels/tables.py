@@ -9,6 +9,9 @@ import numpy as np
 Bits = tuple[int, int]
 """First and last bit of a field, inclusive, the least significant being 0."""
 
+Fields = Mapping[Bits, Collection[int]]
+"""Accepted values by field; a field that is absent may hold any."""
+
 BANDS = 7
 """Bands of a MODIS surface reflectance product. Source: MOD09 user guide."""
 
@@ -18,9 +21,9 @@ STATE_GROUPS = ((0, 2), (3, 5), (6, 10), (11, 15))
 No field of the word crosses their edges: four lookups test all eleven fields.
 """
 
-QC_ENDS = ((0, 1), (30, 31))
-"""Bits of the qc word that speak of the whole pixel; its lookup reads them as ``30 31 0 1``,
-bits 30 and 31 lowest."""
+QC_ENDS = {(30, 30): (0, 0), (31, 31): (1, 1), (0, 1): (2, 3)}
+"""Fields of the qc word that speak of the whole pixel, and their place in one lookup, which reads
+the bits 30, 31, 0 and 1 as a number of four bits."""
 
 QC_BANDS = tuple((2 + 4 * band, 5 + 4 * band) for band in range(BANDS))
 """First and last bit of each band's nibble of the qc word."""
@@ -49,16 +52,17 @@ class Tables:
     @classmethod
     def of(
         cls,
-        state: Mapping[Bits, Collection[int]],
-        qc: Mapping[Bits, Collection[int]],
+        state: Fields,
+        qc: Fields,
         every: Collection[int] | None,
         fills: tuple[int, int],
         valid: tuple[int, int],
     ) -> Self:
-        """The tables of accepted values by field; a field that is absent accepts all.
+        """The tables of accepted values in the fields of state and qc.
 
         ``every`` is the set of nibbles that all seven bands must hold, or None. Raises ValueError
-        where the valid range is too wide for four values to add up in 16 bits.
+        for bits that are no field, and where the valid range is too wide for four values to add
+        up in 16 bits.
         """
         low, high = valid
         if not 0 <= 4 * (high - low) <= LANE:
@@ -66,10 +70,14 @@ class Tables:
                 f"expected a valid range of at most {LANE // 4} steps, found {low} to {high}: "
                 "four dates are added in 16 bits"
             )
-        nibbles = [_set(4, (0, 3), qc.get(bits)) for bits in QC_BANDS]
-        living = _set(4, (0, 3), every) << EVERY
-        words = [_group(group, state) for group in STATE_GROUPS]
-        words += [_ends(qc), *(nibble | living for nibble in nibbles)]
+        groups = [_inside(group, state) for group in STATE_GROUPS]
+        if sum(map(len, groups)) < len(state) or not set(qc) <= {*QC_ENDS, *QC_BANDS}:
+            raise ValueError(f"expected fields of state and qc, found {[*state]} and {[*qc]}")
+        ends = {place: qc[bits] for bits, place in QC_ENDS.items() if bits in qc}
+        nibbles = [{(0, 3): qc[bits]} if bits in qc else {} for bits in QC_BANDS]
+        living = _passing(4, {} if every is None else {(0, 3): every})
+        words = [_passing(5, group) for group in groups] + [_passing(4, ends)]
+        words += [_passing(4, nibble) | living << EVERY for nibble in nibbles]
         return cls(
             tuple(np.uint32(word) for word in words),
             (np.uint32(fills[0]), np.uint32(fills[1])),
@@ -77,35 +85,31 @@ class Tables:
         )
 
 
-def _group(group: Bits, fields: Mapping[Bits, Collection[int]]) -> int:
-    """The values of a group of bits whose every field is accepted, a bit each."""
+def _inside(group: Bits, fields: Fields) -> Fields:
+    """The fields in a group of bits, their bits counted from the group's first.
+
+    >>> _inside((6, 10), {(2, 2): {0}, (8, 9): {0, 1}})
+    {(2, 3): {0, 1}}
+    """
     first, last = group
-    table = _set(last - first + 1, (0, 0), None)
-    for (start, end), accepted in fields.items():
-        if first <= start and end <= last:
-            table &= _set(last - first + 1, (start - first, end - first), accepted)
-    return table
+    return {
+        (start - first, end - first): accepted
+        for (start, end), accepted in fields.items()
+        if first <= start and end <= last
+    }
 
 
-def _ends(fields: Mapping[Bits, Collection[int]]) -> int:
-    """The accepted values of qc's bits 30, 31, 0 and 1, read in this order, a bit each."""
-    places = {(30, 30): (0, 0), (31, 31): (1, 1), (0, 1): (2, 3)}
-    table = _set(4, (0, 0), None)
-    for bits, place in places.items():
-        table &= _set(4, place, fields.get(bits))
-    return table
+def _passing(width: int, fields: Fields) -> int:
+    """The numbers of ``width`` bits that hold accepted values in all fields, a bit each.
 
-
-def _set(width: int, field: Bits, accepted: Collection[int] | None) -> int:
-    """The values of ``width`` bits whose ``field`` holds an accepted value, a bit each.
-
-    >>> bin(_set(2, (1, 1), {1}))
+    >>> bin(_passing(2, {(1, 1): {1}}))
     '0b1100'
     """
-    first, last = field
-    mask = (1 << (last - first + 1)) - 1
     return sum(
-        1 << value
-        for value in range(1 << width)
-        if accepted is None or (value >> first) & mask in accepted
+        1 << number
+        for number in range(1 << width)
+        if all(
+            (number >> first) & ((1 << (last - first + 1)) - 1) in accepted
+            for (first, last), accepted in fields.items()
+        )
     )

@@ -242,6 +242,12 @@ def test_mean_has_a_scale_each_and_nan_without_observations() -> None:
     assert np.isnan(mean[:, 0, 1]).all()
 
 
+def test_no_pixels_at_all() -> None:
+    empty = summed(reflectance(4, (0, 5)), Policy())
+    assert (empty.sums.shape, empty.observations) == ((7, 0, 5), 4)
+    assert set(empty.losses.values()) == {0}
+
+
 def test_no_dates_at_all() -> None:
     empty = GreennessSum((3, 4), Policy()).partial()
     assert (empty.observations, dict(empty.losses)) == (0, {})
@@ -256,8 +262,8 @@ def test_greenness_and_its_losses() -> None:
     vi[0, :3], ndvi[1, :2] = 65535, -3000
     total = GreennessSum((9, 11), Policy())
     total.add(ndvi[:1], vi[:1], reliability[:1])
-    total.add(*(layer[1:].astype(layer.dtype.newbyteorder(">")) for layer in (ndvi, vi)),
-              reliability[1:])  # fmt: skip
+    other = [layer[1:].astype(layer.dtype.newbyteorder(">")) for layer in (ndvi, vi)]
+    total.add(other[0], other[1], reliability[1:])
     found = total.partial()
     fill = (ndvi == -3000) | (vi == 65535) | (reliability == -1)
     useful = oracles.accepted(vi.reshape(4, -1), {(2, 5): range(13)}).reshape(vi.shape)
