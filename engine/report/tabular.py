@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -39,7 +39,7 @@ def _typed(table: Table, column: Column, values: "pd.Series[Any]") -> "pd.Series
         text = [None if pd.isna(x) or x == "" else str(x) for x in values]
         return pd.Series(text, dtype="str")
     try:
-        numbers = pd.Series(values.array).astype(DTYPES[column.kind])
+        numbers = values.reset_index(drop=True).astype(cast(Any, DTYPES[column.kind]))
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"{table.name}: expected values of {column.name} of type {column.kind}: {error}"

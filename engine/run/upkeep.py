@@ -11,7 +11,7 @@ from typing import Any
 
 from ..sources.errors import StudyError
 from .disk import Writer, host, writer
-from .store import MARKERS, Marker, Store, differences
+from .store import MARKERS, Marker, Store, Stored, differences
 
 RUN = "run.json"
 """The run's record: resolved settings, granules, versions, timings."""
@@ -133,7 +133,8 @@ def verification(store: Store) -> Verification:
     Raises StudyError where the folder holds no run.
     """
     expect_run(store)
-    committed, unreadable = {}, []
+    committed: dict[str, Stored] = {}
+    unreadable = []
     for path in store.marker_paths():
         marker = Marker.of(store.disk.read(path) or b"")
         if marker:

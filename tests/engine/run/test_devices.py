@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import psutil
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from rsei.engine.run import devices
@@ -68,10 +68,10 @@ def test_a_gpu_that_is_not_there_is_an_error_that_says_what_is_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(devices, "gpus", lambda: ())
-    monkeypatch.setattr(devices.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MachineError, match=r'expected a GPU.*pip install "rsei\[gpu\]"'):
         devices.choice("cuda", 0)
-    monkeypatch.setattr(devices.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
     with pytest.raises(MachineError, match="no NVIDIA driver"):
         devices.choice("cuda", 0)
 
@@ -80,7 +80,7 @@ def test_cupy_without_a_driver_counts_as_no_gpu(monkeypatch: pytest.MonkeyPatch)
     runtime = SimpleNamespace(CUDARuntimeError=RuntimeError)
     cuda = SimpleNamespace(is_available=lambda: False, runtime=runtime)
     monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=cuda))
-    monkeypatch.setattr(devices.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
     assert devices.gpus() == ()
 
 

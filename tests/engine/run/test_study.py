@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rsei.engine.run import reading
 from rsei.engine.run.skeleton import skeleton
-from rsei.engine.run.study import Study, in_bytes
+from rsei.engine.run.study import Study, in_bytes, models
 from rsei.engine.sources.errors import StudyError
 
 MINIMAL = """
@@ -132,7 +132,7 @@ def test_a_remote_path_stays_what_it_is() -> None:
 def test_settings_are_frozen_and_travel_to_workers() -> None:
     settings = study()
     with pytest.raises(ValueError, match="frozen"):
-        settings.granules.reach = 2
+        settings.granules.reach = 2  # type: ignore[misc]
     there = pickle.loads(pickle.dumps(settings))
     assert there == settings and there.resolved() == settings.resolved()
 
@@ -359,7 +359,7 @@ def test_the_skeleton_shows_every_key_with_its_meaning() -> None:
     text = skeleton()
     for name, field in Study.model_fields.items():
         assert f"[{name}]" in text
-        for table in reading.models(field.annotation)[:1]:
+        for table in models(field.annotation)[:1]:
             for key, inner in table.model_fields.items():
                 assert f"{key} = " in text or f"{name}.{key}]" in text
                 assert inner.description and inner.description.split()[0] in text
