@@ -7,161 +7,25 @@ the file exists" accepted half-written files in 10 of 12 trials with ``kill -9``
 """
 
 import errno
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
-from typing import Any, Self
+from pathlib import Path
+from typing import Any
 
 from ..sources.errors import StudyError
 from .disk import Disk, explained, temporary, writer
+from .markers import Key, Marker, Stored, differences
+
+__all__ = ["Draft", "Key", "Marker", "Store", "Stored", "differences"]
 
 MARKERS = "store/markers"
 """Folder of the markers, within the run folder."""
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ESTALE, errno.EIO}
 """Failures of the disk that a stage may meet while it writes its files."""
-
-
-def flat(tree: Any, path: str = "") -> dict[str, Any]:
-    """The leaves of nested mappings by dotted path.
-
-    >>> flat({"quality": {"preset": "strict"}, "reach": 1})
-    {'quality.preset': 'strict', 'reach': 1}
-    """
-    if not isinstance(tree, Mapping) or not tree:
-        return {path: tree}
-    dot = path and path + "."
-    leaves: dict[str, Any] = {}
-    for name, branch in tree.items():
-        leaves |= flat(branch, f"{dot}{name}")
-    return leaves
-
-
-def differences(before: Any, after: Any) -> list[str]:
-    """What changed between two nested mappings, a line each, by dotted path.
-
-    >>> differences({"reach": 1, "season": "06-01"}, {"reach": 2, "pca": "epoch"})
-    ['pca: added ("epoch")', 'reach: 1 -> 2', 'season: removed ("06-01")']
-    """
-    old, new = flat(before), flat(after)
-    lines = []
-    for path in sorted(old.keys() | new.keys()):
-        if path not in old:
-            lines.append(f"{path}: added ({json.dumps(new[path])})")
-        elif path not in new:
-            lines.append(f"{path}: removed ({json.dumps(old[path])})")
-        elif old[path] != new[path]:
-            lines.append(f"{path}: {json.dumps(old[path])} -> {json.dumps(new[path])}")
-    return lines
-
-
-@dataclass(frozen=True)
-class Key:
-    """All that an artefact's content depends on; times and software versions are not part of it."""
-
-    stage: str
-    """Stage of the run, such as ``partial``."""
-
-    name: str
-    """The artefact within its stage, such as ``h27v05/2019``."""
-
-    algorithm: int
-    """Version of the stage's algorithm: raised when its results change."""
-
-    settings: Mapping[str, Any]
-    """The settings that matter to the stage, as JSON values."""
-
-    inputs: Mapping[str, str]
-    """Digest of each input, by its name: a file's checksum, or the key of another artefact."""
-
-    @property
-    def components(self) -> dict[str, Any]:
-        """The parts of the key, as JSON values."""
-        return {
-            "algorithm": f"{self.stage} {self.algorithm}",
-            "settings": dict(self.settings),
-            "inputs": dict(self.inputs),
-        }
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the components, hexadecimal: the same for every order of their keys."""
-        text = json.dumps(self.components, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class Stored:
-    """One committed file."""
-
-    sha256: str
-    """Checksum of its bytes, hexadecimal."""
-
-    size: int
-    """Bytes."""
-
-
-@dataclass(frozen=True)
-class Marker:
-    """The proof that an artefact is complete, and what its stage had to say of it."""
-
-    stage: str
-    """Stage of the run."""
-
-    name: str
-    """The artefact within its stage."""
-
-    key: str
-    """Digest of the key it was made with."""
-
-    components: Mapping[str, Any]
-    """The key's parts, so that a change can be named."""
-
-    files: Mapping[str, Stored]
-    """The artefact's files, by their path in the run folder."""
-
-    valid_pixels: int | None
-    """Pixels that hold a value; None where that has no meaning."""
-
-    payload: Mapping[str, Any]
-    """The stage's own result, as JSON values: moments, counts, warnings."""
-
-    versions: Mapping[str, str]
-    """Software that made it."""
-
-    committed: str
-    """Time of the commit, UTC, ISO 8601."""
-
-    def text(self) -> bytes:
-        """This marker as JSON."""
-        record = self.__dict__ | {"files": {name: x.__dict__ for name, x in self.files.items()}}
-        return json.dumps(record, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
-
-    @classmethod
-    def of(cls, data: bytes) -> Self | None:
-        """The marker in ``data``; None where that is not one, whole and harmless."""
-        try:
-            record = json.loads(data)
-            files = {name: Stored(**entry) for name, entry in record.pop("files").items()}
-            marker = cls(files=files, **record)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            return None
-        sound = all(inside(name) and type(entry.size) is int for name, entry in files.items())
-        return marker if sound and isinstance(marker.key, str) else None
-
-
-def inside(name: str) -> bool:
-    """Whether a path stays within the run folder.
-
-    >>> inside("rsei/a/2001.tif"), inside("../a"), inside("/etc/passwd"), inside("")
-    (True, False, False, False)
-    """
-    path = PurePosixPath(name)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
 
 
 @dataclass

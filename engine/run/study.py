@@ -1,6 +1,5 @@
 """What was asked: the settings of a study, composed of the settings that each stage owns."""
 
-import os
 import re
 from datetime import date
 from pathlib import Path
@@ -12,7 +11,6 @@ from ..index.indicators import IndicatorSettings, WaterSettings
 from ..index.quality import Policy
 from ..index.rsei import RseiSettings
 from ..index.season import Season
-from ..sources.files import REMOTE
 from ..sources.settings import Settings
 
 FIRST_YEAR, LAST_YEAR = 2000, 2100
@@ -300,33 +298,3 @@ def models(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [found for part in get_args(annotation) for found in models(part)]
-
-
-PATHS = {
-    "out",
-    "path",
-    "boundary",
-    "mines",
-    "coast",
-    "raster",
-    "months",
-    "limits_table",
-    "loadings_table",
-    *DriverLayers.model_fields,
-}
-"""Keys whose texts are paths, wherever they stand."""
-
-
-def anchored(settings: Any, folder: Path, key: str = "") -> Any:
-    """``settings`` with each path taken relative to ``folder``.
-
-    >>> anchored({"out": "run", "area": [{"mines": "/data/m.gpkg"}]}, Path("/home"))
-    {'out': '/home/run', 'area': [{'mines': '/data/m.gpkg'}]}
-    """
-    if isinstance(settings, dict):
-        return {name: anchored(value, folder, name) for name, value in settings.items()}
-    if isinstance(settings, list):
-        return [anchored(value, folder, key) for value in settings]
-    if key in PATHS and isinstance(settings, str) and not REMOTE.match(settings):
-        return os.path.normpath(folder / Path(settings).expanduser())
-    return settings
