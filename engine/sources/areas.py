@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
 
 from .errors import BoundaryError
 from .grids import SINUSOIDAL_500M, Lattice, Window, carrier, tile_window, tiles
@@ -35,7 +36,7 @@ class Area:
     slug: str
     """The name in paths: ASCII, unique in a study."""
 
-    geometry: shapely.Geometry
+    geometry: BaseGeometry
     """A valid polygon or multi-polygon."""
 
     crs: str

@@ -144,11 +144,11 @@ class Lattice:
 
     def x(self, window: Window) -> NDArray[np.float64]:
         """x of the centre of each column, (w,)."""
-        return self.left + (window.left + np.arange(window.width) + 0.5) * self.dx
+        return self.left + (window.left + np.arange(window.width, dtype=np.float64) + 0.5) * self.dx
 
     def y(self, window: Window) -> NDArray[np.float64]:
         """y of the centre of each row, (h,)."""
-        return self.top - (window.top + np.arange(window.height) + 0.5) * self.dy
+        return self.top - (window.top + np.arange(window.height, dtype=np.float64) + 0.5) * self.dy
 
     def window(self, transform: Affine, shape: tuple[int, int]) -> Window:
         """The window that a raster of ``shape`` with ``transform`` covers.

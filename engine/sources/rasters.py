@@ -89,7 +89,7 @@ def share_covered(raster: Raster, lattice: Lattice, window: Window) -> float:
     inside = 0
     for strip in window.strips(256):
         columns, rows = centres(raster.placed, lattice, strip)
-        inside += np.count_nonzero(np.isfinite(columns) & np.isfinite(rows))
+        inside += int(np.count_nonzero(np.isfinite(columns) & np.isfinite(rows)))
     return inside / window.size if window.size else 0.0
 
 

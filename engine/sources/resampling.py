@@ -167,7 +167,7 @@ def scatter(count: int) -> Floats:
     parts of multiples of the golden ratio are the most even sequence (Weyl; Knuth, TAOCP 6.4).
     """
     golden = (5**0.5 - 1) / 2
-    return 0.05 + 0.9 * ((np.arange(count) + 0.5) * golden % 1)
+    return 0.05 + 0.9 * ((np.arange(count, dtype=np.float64) + 0.5) * golden % 1)
 
 
 def average(read: Read, placed: Placed, lattice: Lattice, block: Window, part: Window) -> Floats:

@@ -16,6 +16,7 @@ import pyogrio
 import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
+from shapely.geometry.base import BaseGeometry
 
 from .errors import BoundaryError
 from .files import first_bytes
@@ -232,7 +233,7 @@ def repair(
     present = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
     faulty = present & ~shapely.is_valid(shapes)
     faults = Counter(reason.split("[")[0] for reason in shapely.is_valid_reason(shapes[faulty]))
-    shapes[faulty] = shapely.make_valid(shapes[faulty])
+    shapes[faulty] = [mended(shape) for shape in shapes[faulty]]
     shapes = np.array([only(shape, kinds) for shape in shapes], dtype=object)
     kept = np.array([shape is not None for shape in shapes], dtype=bool)
     result = frame.set_geometry(gpd.GeoSeries(shapes, crs=frame.crs))[kept]
@@ -248,7 +249,15 @@ def repair(
     return result[~again].reset_index(drop=True), repairs
 
 
-def only(shape: shapely.Geometry | None, kinds: set[str]) -> shapely.Geometry | None:
+def mended(shape: BaseGeometry) -> BaseGeometry:
+    """A valid geometry of the same lines; parts that overlap become one."""
+    # GEOS, given the whole, would cut out what two parts share.
+    if shape.geom_type != "MultiPolygon":
+        return shapely.make_valid(shape)
+    return shapely.union_all(shapely.make_valid(shapely.get_parts(shape)))
+
+
+def only(shape: BaseGeometry | None, kinds: set[str]) -> BaseGeometry | None:
     """The parts of ``shape`` of the ``kinds`` wanted, as one geometry; None where there is none.
 
     >>> mixed = shapely.from_wkt("GEOMETRYCOLLECTION (POINT (0 0), LINESTRING (0 0, 1 1))")
@@ -266,7 +275,7 @@ def only(shape: shapely.Geometry | None, kinds: set[str]) -> shapely.Geometry | 
     return shapely.union_all(found) if found else None
 
 
-def require_overlap(layer: Layer, geometry: shapely.Geometry, crs: str, what: str) -> None:
+def require_overlap(layer: Layer, geometry: BaseGeometry, crs: str, what: str) -> None:
     """Raises BoundaryError where no feature of ``layer`` meets ``geometry``; gives both extents."""
     here = gpd.GeoSeries([geometry], crs=crs).to_crs(layer.frame.crs)
     if not shapely.intersects(layer.frame.geometry.values, here.iloc[0]).any():

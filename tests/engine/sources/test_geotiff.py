@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def cut(values: NDArray[np.float32], rows: list[int]) -> Iterator[tuple[Window, NDArray]]:
+def cut(values: NDArray[np.float32], rows: list[int]) -> Iterator[tuple[Window, NDArray[Any]]]:
     top = 0
     for height in rows:
         strip = Window(WINDOW.top + top, WINDOW.left, height, WINDOW.width)

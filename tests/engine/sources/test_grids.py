@@ -68,7 +68,7 @@ def test_slices_find_the_pixels(window: Window) -> None:
 
 
 def test_tiles_are_the_published_ones(real_data: Path, tmp_path: Path) -> None:
-    """All 648 outlines; they are drawn with rounded numbers, 0.5 % of a tile off at the rim."""
+    """All 648 outlines; drawn in steps of 1,111,111 m, they drift by 3 % of a tile."""
     for part in (real_data / "grids").glob("modis_sinusoidal_grid_world.*"):
         shutil.copy(part, tmp_path)
     frame: gpd.GeoDataFrame = read(tmp_path / "modis_sinusoidal_grid_world.shp").frame
@@ -76,7 +76,7 @@ def test_tiles_are_the_published_ones(real_data: Path, tmp_path: Path) -> None:
     for h, v, shape in zip(frame.h, frame.v, frame.geometry, strict=True):
         tile = f"h{int(h):02d}v{int(v):02d}"
         ours = SINUSOIDAL_500M.bounds(tile_window(tile))
-        assert np.abs(np.subtract(ours, shape.bounds)).max() < 0.0055 * TILE
+        assert np.abs(np.subtract(ours, shape.bounds)).max() < 0.04 * TILE
         assert tiles(tile_window(tile)) == [tile]
         middle = shape.centroid
         column = (middle.x - SINUSOIDAL_500M.left) / SINUSOIDAL_500M.dx

@@ -58,7 +58,8 @@ def test_topojson_arcs_equal_a_decoder_written_out(tmp_path: Path, real_data: Pa
     layer = read(path)
     assert dict(layer.repairs.repaired) == {"Self-intersection": 1}
     assert layer.frame.crs == LONLAT
-    found, oracle = layer.frame.geometry[0], only(shapely.make_valid(expected), POLYGONS)
+    parts = shapely.make_valid(shapely.get_parts(expected))
+    found, oracle = layer.frame.geometry[0], only(shapely.union_all(parts), POLYGONS)
     assert oracle is not None
     assert found.area == pytest.approx(oracle.area, rel=1e-12)
     points = [set(map(tuple, shapely.get_coordinates(g).round(6))) for g in (found, oracle)]
@@ -102,6 +103,15 @@ def test_repair_keeps_areas_alone() -> None:
     nested = shapely.GeometryCollection([shapely.GeometryCollection([SQUARE]), shapely.Point(0, 0)])
     assert shapely.equals(only(nested, POLYGONS), SQUARE)
     assert only(nested, LINES) is None
+
+
+def test_overlapping_parts_become_one(tmp_path: Path) -> None:
+    apart = shapely.MultiPolygon([BOW_TIE, shapely.box(5, 5, 6, 6)])
+    overlapping = shapely.MultiPolygon([SQUARE, shapely.box(0.5, 0, 2, 1)])
+    outside = shapely.MultiPolygon([(SQUARE.exterior, [shapely.box(2, 2, 3, 3).exterior])])
+    layer = read(write(frame(apart, overlapping, outside), tmp_path / "a.parquet"))
+    assert shapely.area(layer.frame.geometry.values).tolist() == [1.5, 2, 2]
+    assert sum(layer.repairs.repaired.values()) == 3
 
 
 def test_lines_are_kept_only_on_request(tmp_path: Path) -> None:
