@@ -3,7 +3,7 @@
 import json
 import textwrap
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -19,7 +19,22 @@ INTRODUCTION = """\
 # Without a # stands what has to be filled in, and every default; `rsei plan` checks the file.
 """
 
-EXAMPLES = {"dem": "dem.tif", "prec": {"months": "prec_{year}_{month:02d}.tif"}, "gdp": "gdp.tif"}
+EXAMPLES: dict[str, Any] = {
+    "platforms": ["terra"],
+    "fields": {"state": {"cloud": [0, 3], "shadow": [0]}},
+    "land_cover": {"raster": "lc_{year}.tif", "classes": [17, 11]},
+    "reference": 2001,
+    "limits_table": "limits.csv",
+    "loadings_table": "loadings.csv",
+    "name_field": "NAME",
+    "bounds": [117.8, 39.4, 118.6, 40.0],
+    "mines": "mines.gpkg",
+    "coast": "coast.gpkg",
+    "device_memory": "16 GiB",
+}
+"""What a key without a default may be."""
+
+LAYERS = {"dem": "dem.tif", "prec": {"months": "prec_{year}_{month:02d}.tif"}, "gdp": "gdp.tif"}
 """Layers shown in the section of the drivers."""
 
 
@@ -42,7 +57,7 @@ def _section(header: str, table: type[BaseModel], absent: bool) -> Iterator[str]
         if table_of := _own_section(field):
             yield f"{mark}{header.rstrip(']')}.{name}]"
             if table_of is DriverLayers:
-                yield from (f"{mark}{layer} = {toml(value)}" for layer, value in EXAMPLES.items())
+                yield from (f"{mark}{layer} = {toml(value)}" for layer, value in LAYERS.items())
         else:
             yield from _comment(field.description or "", mark)
             yield f"{mark}{_line(name, field)}"
@@ -57,15 +72,33 @@ def _own_section(field: FieldInfo) -> type[BaseModel] | None:
 def _line(name: str, field: FieldInfo) -> str:
     """A key with its value: an example where it is required, else its default."""
     value = field.get_default(call_default_factory=True, validated_data={})
-    if value is PydanticUndefined or (value is None and name == "boundary"):
-        return f"{name} = {toml((field.examples or [''])[0])}"
-    if value is None or value == {} or value == ():
-        return f"# {name} = {toml(field.examples[0]) if field.examples else '...'}"
-    return f"{name} = {toml(value)}"
+    if field.examples:
+        return f"{name} = {toml(field.examples[0])}"
+    if value is PydanticUndefined or value is None or value == {}:
+        return f"# {name} = {toml(EXAMPLES[name])}"
+    forms = list(_forms(field.annotation))
+    return f"{name} = {toml(value)}" + (f"  # {' | '.join(forms)}" if len(forms) > 1 else "")
+
+
+def _forms(annotation: Any) -> Iterator[str]:
+    """The words, numbers, lists and tables that a value may be."""
+    if get_origin(annotation) is Literal:
+        yield from get_args(annotation)
+    elif annotation in (int, float):
+        yield "a number"
+    elif get_origin(annotation) is tuple:
+        yield "[ ... ]"
+    elif tables := models(annotation) if isinstance(annotation, type) else []:
+        yield "{ " + ", ".join(f"{key} = ..." for key in tables[0].model_fields) + " }"
+    else:
+        for part in get_args(annotation):
+            yield from _forms(part)
 
 
 def _comment(text: str, mark: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=f"{mark}# ", subsequent_indent=f"{mark}# ")
+    # The settings' docstrings mark code as reStructuredText does.
+    plain = text.replace("``", "")
+    return textwrap.wrap(plain, WIDTH, initial_indent=f"{mark}# ", subsequent_indent=f"{mark}# ")
 
 
 def toml(value: Any) -> str:
@@ -74,8 +107,6 @@ def toml(value: Any) -> str:
     >>> toml({"raster": "lc.tif", "classes": (17, 11), "mean": False})
     '{ raster = "lc.tif", classes = [17, 11], mean = false }'
     """
-    if isinstance(value, BaseModel):
-        value = value.model_dump(mode="json", exclude_none=True)
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{name} = {toml(x)}" for name, x in value.items()) + " }"
     if isinstance(value, list | tuple):

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -363,7 +364,19 @@ def test_the_skeleton_shows_every_key_with_its_meaning() -> None:
             for key, inner in table.model_fields.items():
                 assert f"{key} = " in text or f"{name}.{key}]" in text
                 assert inner.description and inner.description.split()[0] in text
-    assert max(map(len, text.splitlines())) <= 100
+    assert max(map(len, text.splitlines())) <= 120 and "``" not in text
+
+
+def test_every_key_that_the_skeleton_leaves_out_is_legal_when_uncommented() -> None:
+    lines = skeleton().splitlines()
+    end = lines.index("# [drivers]")
+    left_out = [i for i, line in enumerate(lines[:end]) if re.match(r"# [a-z_]+ = ", line)]
+    assert len(left_out) >= 8
+    for i in left_out:
+        text = "\n".join([*lines[:i], lines[i].removeprefix("# "), *lines[i + 1 :]])
+        if lines[i].startswith("# bounds"):
+            text = text.replace('boundary = "boundary.gpkg"', "")
+        assert study(text) != study(skeleton())
 
 
 def test_the_optional_sections_of_the_skeleton_are_legal_when_uncommented() -> None:
