@@ -37,6 +37,16 @@ class Season(Settings):
             ) from None
         return cls(start=start, end=end, membership=membership)
 
+    @property
+    def months(self) -> tuple[int, ...]:
+        """Months it has days in, in order.
+
+        >>> Season(start=(12, 1), end=(2, 28)).months
+        (12, 1, 2)
+        """
+        first, last = self.start[0], self.end[0]
+        return tuple((first - 1 + i) % 12 + 1 for i in range((last - first) % 12 + 1))
+
     def days(self, year: int) -> tuple[date, date]:
         """First and last day of the season that starts in ``year``."""
         later = year + 1 if self.end < self.start else year

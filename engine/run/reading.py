@@ -83,6 +83,7 @@ def valid(written: Mapping[str, Any], path: Path) -> Study:
     except StudyError as error:  # a wing's own check of its settings
         raise StudyError(f"{path}: {error}") from None
     study._written = as_written.model_dump(mode="json")
+    study._file = path.absolute()
     return study
 
 

@@ -257,6 +257,7 @@ class Study(Settings):
     forest: ForestSettings | None = None
     compute: Compute = Field(default_factory=Compute)
     _written: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _file: Path | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _agreeing(self) -> Self:
@@ -283,6 +284,11 @@ class Study(Settings):
         reach = self.granules.reach
         epochs = self.epochs if epoch is None else (epoch,)
         return tuple(sorted({y for e in epochs for y in range(e - reach, e + reach + 1)}))
+
+    @property
+    def file(self) -> Path | None:
+        """The file it was read from, absolute; None where it was made otherwise."""
+        return self._file
 
     def resolved(self) -> dict[str, Any]:
         """Every setting as JSON values, defaults included, with paths as the user wrote them."""

@@ -53,7 +53,14 @@ def _same_study(store: Store, settings: Mapping[str, Any]) -> None:
     record = store.get_json(RUN)
     if record is None:
         return
-    found, wanted = record["settings"]["study"]["name"], settings["study"]["name"]
+    wanted = settings["study"]["name"]
+    try:
+        found = record["settings"]["study"]["name"]
+    except (KeyError, TypeError):
+        raise StudyError(
+            f"{store.folder / RUN}: expected the record of a run, found something else; "
+            "choose another folder in study.out, or remove the file"
+        ) from None
     if found != wanted:
         raise StudyError(
             f"{store.folder}: expected results of the study {wanted!r}, found those of {found!r}; "

@@ -1,0 +1,269 @@
+"""Stage ``composite``: sums of an epoch's years to indicators, one mask, and their moments."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..index.indicators import (
+    BANDS,
+    LAYERS,
+    Block,
+    IndicatorSettings,
+    UserRaster,
+    WaterSettings,
+    epoch_block,
+)
+from ..index.summaries import INDICATORS, Summary
+from ..index.water import WaterHistogram
+from ..sources.geotiff import Form
+from ..sources.grids import Lattice
+from ..sources.patterns import expand, of_year
+from ..sources.rasterfiles import split
+from .arrays import on_host
+from .larder import Larder, Stock
+from .mosaics import Piece
+from .partials import heat_window
+from .records import record
+from .store import Draft, Key, Store
+from .strips import StripWriter
+from .survey import ROLES, Place, Survey
+from .tasks import fingerprints, need
+
+ALGORITHM = 1
+"""Version of this stage: raised when its results change."""
+
+PIXEL = 220
+"""Bytes that one pixel takes at most while it is worked on: sums, counts, layers and results."""
+
+COMPOSITE = (*BANDS, "ndvi", "lst", *(f"count_{name}" for name in (*BANDS, "ndvi", "lst")))
+"""Bands of a composite file."""
+
+
+@dataclass(frozen=True)
+class CompositeTask:
+    """Composite, indicators and moments of one area and epoch."""
+
+    place: Place
+    """The area."""
+
+    epoch: int
+    """The epoch."""
+
+    years: tuple[int, ...]
+    """Years it is the mean of."""
+
+    months: tuple[int, ...]
+    """Months of the season."""
+
+    pieces: tuple[Piece, ...]
+    """Partials it is made of."""
+
+    indicators: IndicatorSettings
+    """Where each indicator comes from."""
+
+    water: WaterSettings
+    """What counts as water."""
+
+    written: Mapping[str, Any]
+    """The settings as the user wrote them, paths and all: part of the key."""
+
+    lattice: Lattice
+    """The study's grid."""
+
+    coarse: Lattice | None
+    """The grid of the heat product."""
+
+    budget: int
+    """Bytes of memory it may take."""
+
+    device: str = "cpu"
+    """Where to calculate: ``cpu`` or ``cuda``."""
+
+    stage = "composite"
+
+    @property
+    def name(self) -> str:
+        """Area and epoch."""
+        return f"{self.place.area.slug}/{self.epoch}"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Its partials."""
+        return tuple(f"partial {piece.name}" for piece in self.pieces)
+
+    @property
+    def files(self) -> tuple[str, str]:
+        """The composite, and the indicators."""
+        return f"composites/{self.name}.tif", f"indicators/{self.name}.tif"
+
+    @property
+    def read(self) -> int:
+        """Bytes of sums and counts, before compression."""
+        return self.place.window.size * 47 * len(self.years)
+
+    @property
+    def write(self) -> int:
+        """Bytes of its layers."""
+        return self.place.window.size * 4 * (len(COMPOSITE) + len(LAYERS) + 1)
+
+    @property
+    def memory(self) -> int:
+        """Bytes while a strip is worked on."""
+        return self.rows * self.place.window.width * PIXEL + self.place.window.size * 9
+
+    @property
+    def rows(self) -> int:
+        """Rows of a strip, so that the budget holds."""
+        return max(1, min(self.place.window.height, self.budget // 2 // self._row))
+
+    @property
+    def _row(self) -> int:
+        return self.place.window.width * PIXEL
+
+    @property
+    def needs_bands(self) -> bool:
+        """Whether reflectance is needed at all."""
+        return bool(self.indicators.bands(self.water.mndwi != "off"))
+
+    @cached_property
+    def rasters(self) -> dict[str, tuple[str, ...]]:
+        """Files of the user, by the layer they give; raises RasterError where one is missing."""
+        found = {
+            name: expand(source.raster, self.epoch, self.years, self.months)
+            for name, source in self.indicators.sources.items()
+            if isinstance(source, UserRaster)
+        }
+        if self.water.land_cover:
+            found["land_cover"] = (of_year(self.water.land_cover.raster, self.epoch)[0],)
+        return found
+
+    def key(self, store: Store) -> Key:
+        """The partials, the user's rasters, the boundary and the settings."""
+        marker = store.marker(self.stage, self.name)
+        known = marker.payload.get("rasters", {}) if marker else {}
+        prints = fingerprints(self._files(), self._folder, store, known)
+        inputs = {
+            f"partial {one.name}": need(store, "partial", one.name).key for one in self.pieces
+        }
+        inputs |= {name: print_.sha256 for name, print_ in prints.items()}
+        settings = {
+            "indicators": self.written.get("indicators", {}),
+            "water": self.written.get("water", {}),
+            "years": list(self.years),
+            "boundary": self.place.digest,
+            "window": list(self.place.window.__dict__.values()),
+        }
+        return Key(self.stage, self.name, ALGORITHM, settings, inputs)
+
+    def _files(self) -> list[Path]:
+        return sorted({split(one)[0] for group in self.rasters.values() for one in group})
+
+    @property
+    def _folder(self) -> Path:
+        """To what the names of rasters are relative: the folder they have in common."""
+        files = self._files()
+        return files[0].parent if files else Path()
+
+    def make(self, store: Store, draft: Draft) -> None:
+        """Write composite and indicators strip by strip, and keep what they come to."""
+        known = fingerprints(self._files(), self._folder, store, {})
+        larder = Larder(self, store)
+        threshold = self._threshold(larder)
+        args = self.lattice, self.place.window
+        forms = (Form(names, compression="zstd") for names in (COMPOSITE, (*LAYERS, "valid")))
+        writers = [StripWriter(draft.paths[f], *args, form) for f, form in zip(self.files, forms)]
+        total: Summary | None = None
+        with writers[0], writers[1]:
+            for strip in self.place.window.strips(self.rows):
+                stock = larder.stock(strip)
+                block = epoch_block(stock.layers, self.indicators, threshold)
+                total = total + block.summary if total else block.summary
+                writers[0].write(strip, composite_bands(block, stock))
+                writers[1].write(strip, indicator_bands(block))
+        if total is None:
+            raise RuntimeError(f"{self.name}: expected at least one row of pixels")
+        draft.valid_pixels = total.count
+        draft.payload |= {
+            "summary": record(total),
+            "threshold": threshold,
+            "view_time": larder.view_time,
+            "rasters": {name: print_.__dict__ for name, print_ in known.items()},
+            "warnings": self.warnings(),
+        }
+
+    def _threshold(self, larder: "Larder") -> float | None:
+        """The MNDWI above which a pixel is water, which Otsu finds in a pass of its own."""
+        if self.water.mndwi == "off":
+            return None
+        if self.water.mndwi != "otsu":
+            return float(self.water.mndwi)
+        strips = self.place.window.strips(self.rows)
+        total: WaterHistogram | None = None
+        for strip in strips:
+            block = epoch_block(larder.stock(strip).layers, self.indicators, None)
+            part = WaterHistogram.of(block.indicators[LAYERS.index("mndwi")], block.reason == 0)
+            total = total + part if total else part
+        return total.threshold() if total else None
+
+    def warnings(self) -> list[str]:
+        """What the result has to be read with."""
+        if not self.water.land_cover:
+            return []
+        warning = of_year(self.water.land_cover.raster, self.epoch)[1]
+        return [warning] if warning else []
+
+
+def composite_bands(block: Block, stock: Stock) -> NDArray[np.float32]:
+    """The bands of a composite file, (18, h, w), of one strip."""
+    ndvi, lst = (block.indicators[INDICATORS.index(name)] for name in ("ndvi", "lst"))
+    counts = [on_host(layer) for layer in block.counts]
+    layers = [*on_host(block.bands), on_host(ndvi), on_host(lst), *counts]
+    return np.stack([*layers, stock.ndvi_count, stock.lst_count]).astype(np.float32)
+
+
+def indicator_bands(block: Block) -> NDArray[np.float32]:
+    """The bands of an indicators file, (6, h, w), of one strip."""
+    valid = on_host(block.reason) == 0
+    return np.stack([*on_host(block.indicators), valid]).astype(np.float32)
+
+
+def composite_tasks(survey: Survey, device: str) -> tuple[CompositeTask, ...]:
+    """The tasks of this stage, by area and epoch."""
+    study = survey.study
+    pieces = {
+        key: Piece(
+            shelf.tile,
+            shelf.year,
+            tuple(role for role in ROLES if role in shelf.granules),
+            shelf.window,
+            heat_window(shelf.window, survey.lattice, survey.coarse),
+        )
+        for key, shelf in survey.shelves.items()
+    }
+    return tuple(
+        CompositeTask(
+            place,
+            epoch,
+            study.years(epoch),
+            study.granules.calendar.months,
+            tuple(
+                piece
+                for (tile, year), piece in pieces.items()
+                if tile in place.tiles and year in study.years(epoch)
+            ),
+            study.indicators,
+            study.water,
+            study.resolved(),
+            survey.lattice,
+            survey.coarse,
+            study.compute.memory_bytes,
+            device,
+        )
+        for place in survey.places
+        for epoch in study.epochs
+    )

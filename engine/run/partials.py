@@ -1,0 +1,291 @@
+"""Stage ``partial``: each granule is read once, into the exact sums of its tile and year."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..index.composite import GreennessSum, HeatSum, Partial, ReflectanceSum
+from ..index.quality import Policy
+from ..sources.errors import GranuleError
+from ..sources.geotiff import Form, read_geotiff, write_geotiff
+from ..sources.granules import Granule, read
+from ..sources.grids import Lattice, Window
+from ..sources.products import products
+from .arrays import home, on_host
+from .store import Draft, Key, Store
+from .survey import ROLES, Shelf, Survey
+from .tasks import fingerprints
+
+ALGORITHM = 1
+"""Version of this stage: raised when its results change."""
+
+BATCH = 4
+"""Dates read and added at a time: the kernel adds four in one pass."""
+
+BANDS = ("red", "nir", "blue", "green", "nir2", "swir1", "swir2")
+"""Bands of reflectance in their order."""
+
+LAYERS: Mapping[str, tuple[str, ...]] = {
+    "reflectance": (*BANDS, "state", "qc"),
+    "greenness": ("ndvi", "vi", "reliability"),
+    "heat": ("lst", "lst_qc", "view_time"),
+}
+"""Layers that are read of each role's product."""
+
+SUMS = {"reflectance": ReflectanceSum, "greenness": GreennessSum, "heat": HeatSum}
+"""What adds the dates of each role."""
+
+FILES: Mapping[str, tuple[str, ...]] = {
+    "reflectance": ("reflectance.tif", "counts.tif"),
+    "greenness": ("ndvi.tif",),
+    "heat": ("heat.tif",),
+}
+"""Files of each role in a partial's folder."""
+
+PIXEL = {"reflectance": 35, "greenness": 8, "heat": 4}
+"""Bytes that a partial holds for a pixel of 500 m, by role."""
+
+
+@dataclass(frozen=True)
+class PartialTask:
+    """The sums of one tile and year."""
+
+    shelf: Shelf
+    """Its granules, and the window they are cut to."""
+
+    policy: Policy
+    """Which observations may be used."""
+
+    season: Mapping[str, Any]
+    """First and last day and membership, as JSON values: part of the key."""
+
+    lattice: Lattice
+    """The study's grid."""
+
+    coarse: Lattice | None
+    """The grid of the heat product."""
+
+    folder: Path
+    """The granule folder, to which the names of files are relative."""
+
+    skip: bool
+    """Whether a damaged granule is left out; it ends the run otherwise."""
+
+    device: str = "cpu"
+    """Where to add: ``cpu`` or ``cuda``."""
+
+    stage = "partial"
+
+    @property
+    def name(self) -> str:
+        """Tile and year."""
+        return f"{self.shelf.tile}/{self.shelf.year}"
+
+    inputs = ()
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Roles of which there are granules."""
+        return tuple(role for role in ROLES if role in self.shelf.granules)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Its rasters, by role."""
+        names = (file for role in self.roles for file in FILES[role])
+        return tuple(f"store/partials/{self.name}/{file}" for file in names)
+
+    @cached_property
+    def read(self) -> int:
+        """Bytes of its granules."""
+        return sum(path.stat().st_size for path in self.shelf.files if path.exists())
+
+    @property
+    def write(self) -> int:
+        """Bytes of its sums and counts."""
+        return self.shelf.window.size * sum(PIXEL[role] for role in self.roles)
+
+    @property
+    def memory(self) -> int:
+        """Two batches of stored layers at whole granule size, and the sums."""
+        layers = max(stored_bytes(role) for role in self.roles)
+        return self.shelf.window.size * (2 * BATCH * layers + 2 * PIXEL["reflectance"])
+
+    def window(self, role: str) -> Window:
+        """The window of the role's own grid; of heat with a margin, so that it can be bent."""
+        heat = heat_window(self.shelf.window, self.lattice, self.coarse)
+        return heat if role == "heat" and heat else self.shelf.window
+
+    def key(self, store: Store) -> Key:
+        """The bytes of the granules, the policy, the season and the window."""
+        prints = fingerprints(self.shelf.files, self.folder, store, self._known(store))
+        settings = {
+            "season": dict(self.season),
+            "quality": self.policy.model_dump(mode="json"),
+            "window": list(self.shelf.window.__dict__.values()),
+            "on_bad_granule": "skip" if self.skip else "error",
+        }
+        inputs = {name: print_.sha256 for name, print_ in prints.items()}
+        return Key(self.stage, self.name, ALGORITHM, settings, inputs)
+
+    def _known(self, store: Store) -> Mapping[str, Any]:
+        marker = store.marker(self.stage, self.name)
+        found = marker.payload.get("granules", {}) if marker else {}
+        return found if isinstance(found, dict) else {}
+
+    def make(self, store: Store, draft: Draft) -> None:
+        """Add every date of every role, and write the sums."""
+        prints = fingerprints(self.shelf.files, self.folder, store, self._known(store))
+        draft.payload |= {
+            "granules": {name: print_.__dict__ for name, print_ in prints.items()},
+            "observations": {},
+            "losses": {},
+            "bad": [],
+        }
+        for role in self.roles:
+            partial, bad = self._added(role)
+            draft.payload["observations"][role] = partial.observations
+            draft.payload["losses"][role] = dict(partial.losses)
+            draft.payload["bad"] += bad
+            paths = [draft.paths[f"store/partials/{self.name}/{file}"] for file in FILES[role]]
+            lattice = self.coarse if role == "heat" and self.coarse else self.lattice
+            write_partial(paths, partial, lattice, self.window(role))
+            if draft.valid_pixels is None:
+                draft.valid_pixels = int(np.count_nonzero(partial.counts[0]))
+
+    def _added(self, role: str) -> tuple[Partial, list[dict[str, str]]]:
+        """The sums of a role's dates, and the granules that were left out."""
+        window = self.window(role)
+        total = SUMS[role](window.shape, self.policy)
+        bad: list[dict[str, str]] = []
+        for stacks in self._batches(role, window, bad):
+            xp = home(self.device)
+            if len(next(iter(stacks.values()))):
+                total.add(*(xp.asarray(on_device(stack, xp)) for stack in stacks.values()))
+        found = total.partial()
+        return replace(found, sums=on_host(found.sums), counts=on_host(found.counts)), bad
+
+    def _batches(
+        self, role: str, window: Window, bad: list[dict[str, str]]
+    ) -> Iterator[dict[str, NDArray[Any]]]:
+        """Stacks of up to ``BATCH`` dates; the next is read while one is added."""
+        granules = self.shelf.granules[role]
+        groups = [granules[i : i + BATCH] for i in range(0, len(granules), BATCH)]
+        with ThreadPoolExecutor(1, "read") as reader:
+            coming = reader.submit(self._stacked, role, groups[0], window, bad)
+            for group in groups[1:]:
+                stacks = coming.result()
+                coming = reader.submit(self._stacked, role, group, window, bad)
+                yield stacks
+            yield coming.result()
+
+    def _stacked(
+        self, role: str, granules: Sequence[Granule], window: Window, bad: list[dict[str, str]]
+    ) -> dict[str, NDArray[Any]]:
+        stacks = empty(role, granules, window)
+        good = 0
+        for granule in granules:
+            try:
+                read(granule, LAYERS[role], window, layers_of(stacks, role, good))
+            except GranuleError as error:
+                if not self.skip:
+                    raise
+                path = os.path.relpath(granule.files[0], self.folder)
+                bad.append({"path": path, "reason": str(error)})
+            else:
+                good += 1
+        return {name: stack[:good] for name, stack in stacks.items()}
+
+
+def heat_window(window: Window, lattice: Lattice, coarse: Lattice | None) -> Window | None:
+    """The pixels of 1 km that ``window`` needs, with a margin for bilinear resampling."""
+    return coarse.covering(window, lattice, margin=1) if coarse else None
+
+
+def stored_bytes(role: str) -> int:
+    """Bytes of one pixel and date of a role's layers, as stored."""
+    product = next(one for one in products().values() if one.role == role)
+    return sum(np.dtype(product.layer(name).dtype).itemsize for name in LAYERS[role])
+
+
+def empty(role: str, granules: Sequence[Granule], window: Window) -> dict[str, NDArray[Any]]:
+    """Room for some dates of a role's layers: bands together, words apart, as the sums take them.
+
+    HDF4 stores its bytes the other way round; so does this room then, and nothing is swapped.
+    """
+    product = products()[granules[0].product]
+    swapped = all(granule.sources[0].format == "hdf4" for granule in granules)
+
+    def room(name: str, *between: int) -> NDArray[Any]:
+        dtype = np.dtype(product.layer(name).dtype)
+        shape = (len(granules), *between, *window.shape)
+        return np.empty(shape, dtype.newbyteorder(">") if swapped else dtype)
+
+    if role == "reflectance":
+        return {"bands": room("red", len(BANDS)), "state": room("state"), "qc": room("qc")}
+    return {name: room(name) for name in LAYERS[role]}
+
+
+def layers_of(stacks: Mapping[str, NDArray[Any]], role: str, date: int) -> dict[str, NDArray[Any]]:
+    """Where each layer of one date goes."""
+    if role != "reflectance":
+        return {name: stack[date] for name, stack in stacks.items()}
+    bands = {name: stacks["bands"][date, i] for i, name in enumerate(BANDS)}
+    return bands | {name: stacks[name][date] for name in ("state", "qc")}
+
+
+def on_device(stack: NDArray[Any], xp: Any) -> NDArray[Any]:
+    """``stack`` as ``xp`` can take it: CuPy has no arrays in the other byte order."""
+    return stack if xp is np else stack.astype(stack.dtype.newbyteorder("="), copy=False)
+
+
+def write_partial(
+    paths: Sequence[Path], partial: Partial, lattice: Lattice, window: Window
+) -> None:
+    """Write the sums of a role; counts of bands to a file of their own, as bytes."""
+    if len(paths) == 2:
+        sums = Form(partial.names, "int32", None, compression="zstd")
+        counts = Form(partial.names, "uint8", None, compression="zstd")
+        write_geotiff(paths[0], partial.sums, lattice, window, sums)
+        write_geotiff(paths[1], partial.counts, lattice, window, counts)
+        return
+    names = tuple(f"{kind}_{name}" for name in partial.names for kind in ("sum", "count"))
+    pairs = [layer for pair in zip(partial.sums, partial.counts) for layer in pair]
+    form = Form(names, "int32", None, compression="zstd")
+    write_geotiff(paths[0], np.stack(pairs).astype(np.int32), lattice, window, form)
+
+
+def read_partial(
+    store: Store, tile: str, year: int, role: str, lattice: Lattice, window: Window
+) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    """Sums and counts, (B, h, w), of a window that a committed partial holds."""
+    folder = store.folder / "store" / "partials" / tile / str(year)
+    layers = [read_geotiff(folder / file, lattice, window) for file in FILES[role]]
+    if len(layers) == 2:
+        return layers[0], layers[1]
+    return layers[0][0::2], layers[0][1::2].astype(np.uint8)
+
+
+def partial_tasks(survey: Survey, device: str) -> tuple[PartialTask, ...]:
+    """The tasks of this stage, by tile and year."""
+    study = survey.study
+    season = study.granules.calendar.model_dump(mode="json")
+    return tuple(
+        PartialTask(
+            shelf,
+            study.quality,
+            season,
+            survey.lattice,
+            survey.coarse,
+            study.granules.path,
+            study.granules.on_bad_granule == "skip",
+            device,
+        )
+        for shelf in survey.shelves.values()
+    )

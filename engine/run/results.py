@@ -1,0 +1,142 @@
+"""Tables of the index itself, from what the stages left in their markers."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pandas as pd
+
+from ..index.summaries import INDICATORS, REASONS, Extreme
+from ..report.tables import TABLES
+from .store import Store
+from .survey import Place, Survey
+
+Row = dict[str, Any]
+
+
+def payloads(store: Store, survey: Survey, stage: str) -> Iterator[tuple[Place, int, Row]]:
+    """Area, epoch and payload of every committed task of ``composite`` or ``write``."""
+    for place in survey.places:
+        for epoch in survey.study.epochs:
+            marker = store.marker(stage, f"{place.area.slug}/{epoch}")
+            if marker:
+                yield place, epoch, dict(marker.payload)
+
+
+def reduced(store: Store, survey: Survey) -> Iterator[tuple[Place, int, Row]]:
+    """Area, epoch and the first pass's record of every epoch that has an index."""
+    for place in survey.places:
+        marker = store.marker("reduce", place.area.slug)
+        for epoch, record in (marker.payload["epochs"] if marker else {}).items():
+            yield place, int(epoch), record
+
+
+def pca(store: Store, survey: Survey) -> Iterator[Row]:
+    """How the index of each epoch is made."""
+    settings = survey.study.rsei
+    scales = {
+        (place.area.slug, epoch): payload["limits"]
+        for place, epoch, payload in payloads(store, survey, "write")
+    }
+    for place, epoch, record in reduced(store, survey):
+        low, high = scales.get((place.area.slug, epoch), (None, None))
+        limits = zip(INDICATORS, record["low"], record["high"], strict=True)
+        yield {
+            "area": place.area.name,
+            "epoch": epoch,
+            "normalisation": settings.normalisation,
+            "pca": settings.pca,
+            "n": record["n"],
+            **dict(zip(INDICATORS, record["vector"], strict=True)),
+            **{f"pc{i}": share for i, share in enumerate(record["contributions"], 1)},
+            "direction": settings.direction,
+            "flipped": record["sign"] < 0,
+            "agreement": record["agreement"],
+            "v_dot_e": record["v_dot_e"],
+            **{f"{n}_{side}": x for n, *pair in limits for side, x in zip(("min", "max"), pair)},
+            "rsei0_min": low,
+            "rsei0_max": high,
+        }
+
+
+def directions(store: Store, survey: Survey) -> Iterator[Row]:
+    """What each rule says of each epoch."""
+    for place, epoch, record in reduced(store, survey):
+        for rule, (sign, margin) in record["verdicts"].items():
+            one = {"area": place.area.name, "epoch": epoch, "rule": rule}
+            yield one | {"sign": sign, "margin": margin}
+
+
+def exclusions(store: Store, survey: Survey) -> Iterator[Row]:
+    """Pixels that do not enter, by reason."""
+    for place, epoch, payload in payloads(store, survey, "composite"):
+        counted = payload["summary"]["reasons"]
+        for reason in REASONS:
+            one = {"area": place.area.name, "epoch": epoch, "reason": reason}
+            yield one | {"n": counted[reason]}
+
+
+def extremes(store: Store, survey: Survey) -> Iterator[Row]:
+    """The pixels that set the limits: of the indicators, and of RSEI0."""
+    for place, epoch, payload in payloads(store, survey, "composite"):
+        yield from _pixels(survey, place, epoch, INDICATORS, payload["summary"])
+        projected = _projected(store, place, epoch)
+        if projected:
+            yield from _pixels(survey, place, epoch, ("rsei0",), projected)
+
+
+def _projected(store: Store, place: Place, epoch: int) -> Row | None:
+    for name in (str(epoch), "all"):
+        marker = store.marker("project", f"{place.area.slug}/{name}")
+        found = marker.payload["epochs"].get(str(epoch)) if marker else None
+        if found:
+            return dict(found)
+    return None
+
+
+def _pixels(
+    survey: Survey, place: Place, epoch: int, layers: tuple[str, ...], record: Row
+) -> Iterator[Row]:
+    for side, key in (("min", "lowest"), ("max", "highest")):
+        for layer, pixel in zip(layers, record[key], strict=True):
+            if pixel is None:
+                continue
+            one = Extreme(*pixel)
+            yield {
+                "area": place.area.name,
+                "epoch": epoch,
+                "layer": layer,
+                "side": side,
+                "value": one.value,
+                **one.place(survey.lattice),
+            }
+
+
+def quality(store: Store, survey: Survey) -> Iterator[Row]:
+    """Pixel-dates lost to each rule."""
+    for tile, year in survey.shelves:
+        marker = store.marker("partial", f"{tile}/{year}")
+        for role, losses in (marker.payload["losses"] if marker else {}).items():
+            for reason, lost in losses.items():
+                yield {"tile": tile, "year": year, "product": role, "reason": reason, "n": lost}
+
+
+def coverage(store: Store, survey: Survey) -> Iterator[Row]:
+    """Composites that the season should have."""
+    for product, day, tile, status in survey.coverage():
+        yield {"product": product, "date": day.isoformat(), "tile": tile, "status": status}
+
+
+TABLES_OF_THE_INDEX: dict[str, Callable[[Store, Survey], Iterator[Row]]] = {
+    "pca": pca,
+    "directions": directions,
+    "exclusions": exclusions,
+    "extremes": extremes,
+    "quality": quality,
+    "coverage": coverage,
+}
+"""What makes each table."""
+
+
+def frame(name: str, store: Store, survey: Survey) -> pd.DataFrame:
+    """A table of the index, with the columns of its description."""
+    return pd.DataFrame(TABLES_OF_THE_INDEX[name](store, survey), columns=TABLES[name].names)

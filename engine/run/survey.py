@@ -1,0 +1,315 @@
+"""What there is to work on: areas on the study's grid, and granules by tile and year."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import shapely
+
+from ..index.season import Season
+from ..sources.areas import Area, areas, distinct, inside, require_pixels
+from ..sources.errors import GridError, InputError
+from ..sources.granules import BadGranule, Catalogue, Granule, catalogue
+from ..sources.grids import Lattice, Window
+from ..sources.located import name_of
+from ..sources.products import products
+from .study import AreaSettings, Study
+
+ROLES = ("reflectance", "greenness", "heat")
+"""Roles of the products, in the order in which a partial holds them."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """One area, on the grid of the study."""
+
+    area: Area
+    """The area."""
+
+    settings: AreaSettings
+    """The part of the study that asks for it."""
+
+    window: Window
+    """The bounding rectangle of its pixels."""
+
+    tiles: tuple[str, ...]
+    """Tiles with at least one pixel of that rectangle."""
+
+    @property
+    def digest(self) -> str:
+        """A hash of the boundary: what results depend on, whatever its file is called."""
+        shape = shapely.to_wkb(shapely.normalize(self.area.geometry), byte_order=1)
+        return hashlib.sha256(shape + self.area.crs.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The granules of one tile and year in the season, and the window they are cut to."""
+
+    tile: str
+    """Tile ``hXXvYY``, or the name of the grid."""
+
+    year: int
+    """Year in which the season starts."""
+
+    window: Window
+    """Pixels of the study's grid that some area needs."""
+
+    granules: Mapping[str, tuple[Granule, ...]]
+    """Granules by role, by date."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file, once, sorted."""
+        every = (path for group in self.granules.values() for one in group for path in one.files)
+        return tuple(sorted(set(every)))
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Everything that is known before the first pixel is read."""
+
+    study: Study
+    """What was asked."""
+
+    lattice: Lattice
+    """The study's grid of 500 m."""
+
+    coarse: Lattice | None
+    """The grid of 1 km of the heat product; None where none is used."""
+
+    places: tuple[Place, ...]
+    """The areas."""
+
+    shelves: Mapping[tuple[str, int], Shelf]
+    """Granules by tile and year."""
+
+    catalogue: Catalogue
+    """Everything that was found in the folder."""
+
+    bad: tuple[BadGranule, ...]
+    """Granules that cannot be used, of those that the study needs."""
+
+    warnings: tuple[str, ...]
+    """What the results have to be read with."""
+
+    @property
+    def season(self) -> Season:
+        """The part of the year that is averaged."""
+        return self.study.granules.calendar
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Roles of the products that the indicators need."""
+        return roles(self.study)
+
+    @property
+    def used(self) -> int:
+        """Number of granules that the study reads."""
+        return sum(
+            len(group) for shelf in self.shelves.values() for group in shelf.granules.values()
+        )
+
+    def coverage(self) -> Iterator[tuple[str, date, str, str]]:
+        """Product, date, tile and status of every composite that the season should have.
+
+        The status is ``found``, ``missing``, or ``quarantined`` for one that cannot be read.
+        """
+        found = {(g.product, g.date, g.tile) for s in self.shelves.values() for g in _all(s)}
+        damaged = {(n.product, n.date, n.tile) for b in self.bad if (n := name_of(b.path.name))}
+        names = sorted({g.product for s in self.shelves.values() for g in _all(s)})
+        tiles = sorted({tile for tile, _ in self.shelves})
+        for name in names:
+            for year in self.study.years():
+                for start in self.season.dates(year, products()[name]):
+                    for tile in tiles:
+                        one = (name, start, tile)
+                        status = "found" if one in found else "missing"
+                        yield *one, "quarantined" if one in damaged else status
+
+
+def _all(shelf: Shelf) -> Iterator[Granule]:
+    for group in shelf.granules.values():
+        yield from group
+
+
+def roles(study: Study) -> tuple[str, ...]:
+    """Roles of the products that the study's indicators and its water mask need."""
+    mndwi = study.water.mndwi != "off"
+    wanted = {
+        "reflectance": bool(study.indicators.bands(mndwi)),
+        "greenness": study.indicators.greenness == "product",
+        "heat": study.indicators.heat == "product",
+    }
+    return tuple(role for role in ROLES if wanted[role])
+
+
+def survey(study: Study) -> Survey:
+    """What a study has to work on; reads names, headers and boundaries, no pixel.
+
+    Raises InputError: no granule of the season, unrelated grids, an area outside the tiles, an
+    epoch without any granule.
+    """
+    chosen = study.granules
+    found = catalogue(chosen.path, chosen.collection, chosen.mixed_collections)
+    years, wanted = study.years(), roles(study)
+    period = study.granules.calendar
+    used = [g for g in found.granules if _belongs(g, study, wanted)]
+    dated = [(g, y) for g in used for y in years if _holds(period, g, y)]
+    if not dated:
+        raise InputError(_nothing(study, found, used))
+    _need_every_epoch(study, {year for _, year in dated})
+    lattice, coarse = _grids([g for g, _ in dated])
+    extents = _extents(dated, lattice)
+    places, warnings = _places(study, lattice, extents)
+    shelves = _shelves(dated, extents, places)
+    bad = tuple(b for b in found.bad if _concerns(b, study, wanted, period))
+    warnings += _thin_years(study, shelves)
+    return Survey(study, lattice, coarse, places, shelves, found, bad, tuple(warnings))
+
+
+def _belongs(granule: Granule, study: Study, wanted: tuple[str, ...]) -> bool:
+    product = products()[granule.product]
+    platforms = study.granules.platforms
+    return product.role in wanted and (platforms is None or product.platform in platforms)
+
+
+def _holds(period: Season, granule: Granule, year: int) -> bool:
+    return period.holds(granule.date, products()[granule.product].period_days, year)
+
+
+def _concerns(bad: BadGranule, study: Study, wanted: tuple[str, ...], period: Season) -> bool:
+    """Whether a damaged file would have been used, as far as its name tells."""
+    name = name_of(bad.path.name)
+    product = products().get(name.product) if name else None
+    if name is None or product is None:
+        return True
+    held = (
+        name.date is None or period.holds(name.date, product.period_days, year)
+        for year in study.years()
+    )
+    return product.role in wanted and any(held)
+
+
+def _nothing(study: Study, found: Catalogue, used: list[Granule]) -> str:
+    first, last = study.granules.season
+    years = study.years()
+    wanted = f"granules of {first} to {last}, {years[0]} to {years[-1]}"
+    if used:
+        days = sorted({g.date for g in used})
+        there = f"{len(used)} granules of {days[0]} to {days[-1]}"
+    else:
+        products_ = sorted({g.product for g in found.granules})
+        there = f"{len(found.granules)} granules ({', '.join(products_) or 'no known product'})"
+    needs = ", ".join(roles(study)) or "no product"
+    return (
+        f"{study.granules.path}: expected {wanted} for {needs}, found {there} and "
+        f"{len(found.skipped)} files of no known product; check granules.path, season and epochs"
+    )
+
+
+def _need_every_epoch(study: Study, years: set[int]) -> None:
+    for epoch in study.epochs:
+        if not years & set(study.years(epoch)):
+            span = study.years(epoch)
+            raise InputError(
+                f"{study.granules.path}: expected granules of {span[0]} to {span[-1]} for epoch "
+                f"{epoch}, found none; get them, or take {epoch} out of study.epochs"
+            )
+
+
+def _grids(granules: Iterable[Granule]) -> tuple[Lattice, Lattice | None]:
+    """The grid of 500 m and that of 1 km. Raises GridError where there are unrelated ones."""
+    fine: dict[Lattice, Path] = {}
+    coarse: dict[Lattice, Path] = {}
+    for granule in granules:
+        fine.setdefault(granule.fine, granule.files[0])
+        if products()[granule.product].role == "heat":
+            coarse.setdefault(granule.lattice, granule.files[0])
+    for found in (fine, coarse):
+        if len(found) > 1:
+            one, other = list(found.values())[:2]
+            raise GridError(
+                f"expected all layers of a study on one grid, found that of {one.name} and "
+                f"another of {other.name}; make a study of each request"
+            )
+    return next(iter(fine)), next(iter(coarse), None)
+
+
+def _extents(dated: Iterable[tuple[Granule, int]], lattice: Lattice) -> dict[str, Window]:
+    """The pixels of the study's grid that the granules of each tile cover."""
+    extents: dict[str, Window] = {}
+    for granule, _ in dated:
+        window = granule.window
+        if granule.lattice != lattice:
+            window = lattice.bounding(*granule.lattice.bounds(window))
+        known = extents.get(granule.tile)
+        extents[granule.tile] = known | window if known else window
+    return extents
+
+
+def _places(
+    study: Study, lattice: Lattice, extents: Mapping[str, Window]
+) -> tuple[tuple[Place, ...], list[str]]:
+    """The areas, and what to say of those that are not covered."""
+    found: list[Place] = []
+    warnings: list[str] = []
+    for settings in study.area:
+        source = settings.boundary or settings.bounds or ()
+        for area in areas(source, settings.name, settings.name_field):
+            window = require_pixels(area, lattice, list(extents.values()))
+            touched = tuple(sorted(t for t, extent in extents.items() if (extent & window).size))
+            beyond = window.size - sum((extents[t] & window).size for t in touched)
+            if beyond and _pixels_beyond(area, lattice, window, [extents[t] for t in touched]):
+                warnings.append(
+                    f"{area.name}: part of the area lies outside the granules (tiles "
+                    f"{' '.join(touched)}); its pixels are left out for want of data"
+                )
+            found.append(Place(area, settings, window, touched))
+    distinct([place.area for place in found])
+    return tuple(found), warnings
+
+
+def _thin_years(study: Study, shelves: Mapping[tuple[str, int], Shelf]) -> list[str]:
+    """Epochs that lack a role in some of their years: their mean is of fewer years."""
+    warnings = []
+    for epoch in study.epochs:
+        for role in roles(study):
+            there = {year for (_, year), shelf in shelves.items() if role in shelf.granules}
+            lacking = [str(year) for year in study.years(epoch) if year not in there]
+            if lacking:
+                warnings.append(f"epoch {epoch}: no {role} granule of {', '.join(lacking)}")
+    return warnings
+
+
+def _pixels_beyond(area: Area, lattice: Lattice, window: Window, extents: list[Window]) -> bool:
+    mask = inside(area, lattice, window)
+    for extent in extents:
+        mask[(extent & window).slices(window)] = False
+    return bool(mask.any())
+
+
+def _shelves(
+    dated: Iterable[tuple[Granule, int]], extents: Mapping[str, Window], places: tuple[Place, ...]
+) -> dict[tuple[str, int], Shelf]:
+    groups: dict[tuple[str, int], dict[str, list[Granule]]] = {}
+    for granule, year in dated:
+        roles_ = groups.setdefault((granule.tile, year), {})
+        roles_.setdefault(products()[granule.product].role, []).append(granule)
+    shelves = {}
+    for (tile, year), by_role in sorted(groups.items()):
+        needed = [extents[tile] & place.window for place in places if tile in place.tiles]
+        if not needed:
+            continue
+        window = needed[0]
+        for other in needed[1:]:
+            window |= other
+        ordered = {
+            role: tuple(sorted(by_role[role], key=lambda g: (g.date, g.product)))
+            for role in ROLES
+            if role in by_role
+        }
+        shelves[tile, year] = Shelf(tile, year, window, ordered)
+    return shelves

@@ -1,0 +1,132 @@
+"""One task: one call on one tile and year, or on one area and epoch, that commits one artefact."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..sources.errors import InputError
+from .store import Draft, Key, Marker, Store
+
+
+class Task(Protocol):
+    """What a worker can carry out; it is sent to one whole, and returns a marker."""
+
+    @property
+    def stage(self) -> str:
+        """Stage of the run."""
+
+    @property
+    def name(self) -> str:
+        """The artefact within its stage."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The artefacts it is made of, as ``stage name``; without them it cannot be made."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Paths, in the run folder, of what it writes; none where the marker says it all."""
+
+    @property
+    def read(self) -> int:
+        """Bytes it reads."""
+
+    @property
+    def write(self) -> int:
+        """Bytes it writes, before compression."""
+
+    @property
+    def memory(self) -> int:
+        """Most bytes of memory it takes."""
+
+    def key(self, store: Store) -> Key:
+        """All that its result depends on. Raises LookupError while an input is not made yet."""
+
+    def make(self, store: Store, draft: Draft) -> None:
+        """Write its files and its payload."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of a task."""
+
+    task: Task
+    """The task."""
+
+    marker: Marker
+    """The proof that its artefact is complete."""
+
+    fresh: bool
+    """Whether it was made now; it was there before otherwise."""
+
+    seconds: float
+    """Time it took."""
+
+
+def carry_out(task: Task, store: Store) -> Done:
+    """Make what ``task`` asks for, unless it is committed already."""
+    begun = time.monotonic()
+    key = task.key(store)
+    if marker := store.find(key):
+        return Done(task, marker, fresh=False, seconds=time.monotonic() - begun)
+    with store.writing(key, task.files) as draft:
+        task.make(store, draft)
+    if draft.marker is None:
+        raise RuntimeError(f"{task.stage} {task.name}: expected a marker after the commit")
+    return Done(task, draft.marker, fresh=True, seconds=time.monotonic() - begun)
+
+
+def committed(task: Task, store: Store) -> Marker | None:
+    """The marker of what ``task`` would make; None where it is still to be made."""
+    try:
+        return store.find(task.key(store))
+    except LookupError:
+        return None
+
+
+def need(store: Store, stage: str, name: str) -> Marker:
+    """The marker of an input. Raises LookupError where it is not made yet."""
+    marker = store.marker(stage, name)
+    if marker is None:
+        raise LookupError(f"{stage} {name} is not made yet")
+    return marker
+
+
+@dataclass(frozen=True)
+class Print:
+    """A file as it was when it was last hashed: the same size and time mean the same bytes."""
+
+    size: int
+    """Bytes."""
+
+    time: int
+    """Time of the last change, ns."""
+
+    sha256: str
+    """Checksum, hexadecimal."""
+
+
+def fingerprints(
+    files: Sequence[Path], folder: Path, store: Store, known: Mapping[str, Any]
+) -> dict[str, Print]:
+    """Checksum of each file by its path in ``folder``; those in ``known`` are not hashed again.
+
+    Raises InputError for a file that is gone.
+    """
+    prints = {}
+    for path in files:
+        name = os.path.relpath(path, folder)
+        try:
+            found = path.stat()
+        except OSError as error:
+            raise InputError(f"{path}: expected a file, found none: {error.strerror}") from error
+        old = known.get(name)
+        if old and (old["size"], old["time"]) == (found.st_size, found.st_mtime_ns):
+            prints[name] = Print(**old)
+        else:
+            sha256 = store.disk.checksum(path)
+            prints[name] = Print(found.st_size, found.st_mtime_ns, sha256)
+    return prints
