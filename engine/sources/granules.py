@@ -216,7 +216,8 @@ def read(
             array[...] = layers[name].outside
     if shared.size:
         rows, columns = shared.slices(window)
-        inner = Window(*(part.start for part in shared.slices(granule.window)), *shared.shape)
+        top, left = shared.top - granule.window.top, shared.left - granule.window.left
+        inner = Window(top, left, *shared.shape)
         parts = [(sources[n], layers[n], arrays[n][rows, columns]) for n in dict.fromkeys(names)]
         _read(parts, inner, threads)
     return arrays

@@ -149,9 +149,10 @@ class Granule4(Descriptors):
         return found
 
     def _array(self, stored: Stored, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-        data = self.element(*stored.element)
         if stored.deflated:
-            data = _inflate(data, stored.size)
+            data = _inflate(self.stream(*stored.element), stored.size)
+        else:
+            data = self.element(*stored.element)
         if len(data) != stored.size:
             raise ValueError(f"{len(data)} bytes instead of {stored.size}")
         return np.frombuffer(data, dtype).reshape(shape)
@@ -171,7 +172,7 @@ class Granule4(Descriptors):
                 raise ValueError(f"the HDF4 library: {error}") from error
 
 
-def _inflate(data: bytes, size: int) -> bytes:
+def _inflate(data: bytes | memoryview, size: int) -> bytes:
     """The ``size`` bytes of a zlib stream, its checksum verified. Raises ValueError for damage."""
     if size > EXPANSION * (len(data) + 1) or size > ELEMENT_LIMIT:
         raise ValueError(f"{size} bytes declared in a stream of {len(data)}")

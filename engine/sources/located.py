@@ -16,23 +16,21 @@ _DAY = r"A(?P<day>\d{7})"
 _PRODUCED = r"(?P<produced>\d{11,14})"
 _COLLECTION = r"(?P<collection>\d{3})"
 
-PATTERNS: tuple[tuple[Format, re.Pattern[str]], ...] = tuple(
-    (form, re.compile(pattern, re.IGNORECASE))
-    for form, pattern in (
-        # NASA's granules, and subsets of them under longer names
-        ("hdf4", rf"{_PRODUCT}\.{_DAY}\.{_TILE}\.{_COLLECTION}\.{_PRODUCED}(?!\d).*\.hdf"),
-        # AppEEARS: a layer that begins with a digit has one more underscore; thirteen digits of
-        # date, the time among them, since 2024
-        ("geotiff", rf"{_PRODUCT}\.{_COLLECTION}_(?P<layer>.+)_doy(?P<day>\d{{7}})(?:\d{{6}})?"
-                    r"_(?P<request>aid\d+)\.tiff?"),
-        ("netcdf", rf"{_PRODUCT}\.{_COLLECTION}_(?:.*_)?(?P<request>aid\d+)\.nc4?"),
-        # one layer of a granule, cut from it
-        ("geotiff", rf"{_PRODUCT}\.{_DAY}\.{_TILE}\.{_COLLECTION}\.{_PRODUCED}\."
-                    r"(?P<layer>.+)\.tiff?"),
-        # MODIStsp
-        ("geotiff", rf"{_PRODUCT}_(?P<layer>.+)_(?P<day>\d{{4}}_\d{{3}})\.tiff?"),
-    )
+_PATTERNS: tuple[tuple[Format, str], ...] = (
+    # NASA's granules, and subsets of them under longer names
+    ("hdf4", rf"{_PRODUCT}\.{_DAY}\.{_TILE}\.{_COLLECTION}\.{_PRODUCED}(?!\d).*\.hdf"),
+    # AppEEARS: a layer that begins with a digit has one more underscore; thirteen digits of date,
+    # the time among them, since 2024
+    ("geotiff", rf"{_PRODUCT}\.{_COLLECTION}_(?P<layer>.+)_doy(?P<day>\d{{7}})(?:\d{{6}})?"
+                r"_(?P<request>aid\d+)\.tiff?"),
+    ("netcdf", rf"{_PRODUCT}\.{_COLLECTION}_(?:.*_)?(?P<request>aid\d+)\.nc4?"),
+    # one layer of a granule, cut from it
+    ("geotiff", rf"{_PRODUCT}\.{_DAY}\.{_TILE}\.{_COLLECTION}\.{_PRODUCED}\.(?P<layer>.+)\.tiff?"),
+    # MODIStsp
+    ("geotiff", rf"{_PRODUCT}_(?P<layer>.+)_(?P<day>\d{{4}}_\d{{3}})\.tiff?"),
 )  # fmt: skip
+
+PATTERNS = tuple((form, re.compile(text, re.IGNORECASE)) for form, text in _PATTERNS)
 """Names of files, as each maker writes them; the first that fits a whole name counts."""
 
 

@@ -69,17 +69,18 @@ class Patch:
         """The values of the pixels at these positions, rounded down; NaN outside."""
         if not self.values.size:
             return np.full(columns.shape, np.nan)
-        known = np.isfinite(columns) & np.isfinite(rows)
-        column = np.floor(np.where(known, columns, -9)).astype(np.int64)
-        row = np.floor(np.where(known, rows, -9)).astype(np.int64) - self.window.top
+        with np.errstate(invalid="ignore"):  # no place, no number: far outside as an integer
+            column = np.floor(columns).astype(np.int64)
+            row = np.floor(rows).astype(np.int64) - self.window.top
         if self.around is not None:
             column %= self.around
         column -= self.window.left
-        known &= (column >= 0) & (column < self.window.width)
-        known &= (row >= 0) & (row < self.window.height)
-        return np.where(
-            known, self.values[np.where(known, row, 0), np.where(known, column, 0)], np.nan
-        )
+        height, width = self.values.shape
+        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        if inside.all():
+            return self.values.take(row * width + column)
+        row, column = np.where(inside, row, 0), np.where(inside, column, 0)
+        return np.where(inside, self.values.take(row * width + column), np.nan)
 
 
 def centres(placed: Placed, lattice: Lattice, window: Window) -> tuple[Floats, Floats]:

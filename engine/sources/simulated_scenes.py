@@ -29,6 +29,15 @@ WARMING_K = 2.2
 NOISE = (9, 22, 8, 9, 26, 22, 18)
 """Standard deviation of the reflectance, b1 … b7, in stored units of 0.0001."""
 
+NDVI_NOISE = 70
+"""Standard deviation of NDVI, in stored units of 0.0001."""
+
+LST_NOISE = 17
+"""Standard deviation of LST, in stored units of 0.02 K."""
+
+OPAQUE = 1.1
+"""Excess of cloud above which no reflectance is produced."""
+
 CLOUD = (0.70, 0.69, 0.72, 0.71, 0.56, 0.42, 0.29)
 SNOW = (0.74, 0.68, 0.77, 0.76, 0.42, 0.13, 0.09)
 """Reflectance of cloud tops and snow, b1 … b7. Source: typical of spectral libraries, rounded."""
@@ -105,38 +114,43 @@ class Scene:
         seed = key(self.world.seed, self.product, self.date.toordinal())
         return octets(seed, self.world.window)
 
-    @cached_property
-    def clear(self) -> Field:
-        """Surface reflectance without a sky, (7, h, w)."""
-        return (
-            self.surface.reflectance
-            + np.float32(GREENING * course(self.date)) * self.surface.greening
-        )
+    def clear(self, band: int) -> Field:
+        """Surface reflectance without a sky, (h, w); bands count from 1."""
+        more = np.float32(GREENING * course(self.date))
+        return self.surface.reflectance[band - 1] + more * self.surface.greening[band - 1]
 
     def _reflectance(self) -> Layers:
         """MOD09A1: bands, quality and state words, angles, day of the year."""
         sky = self.weather()
         snow = sky.snow(self.world.dem)
         faults = self._faults()
-        veil = np.clip((sky.excess + 0.15) / 0.35, 0, 1)
+        opaque = sky.excess > OPAQUE
+        veil = np.clip((sky.excess + np.float32(0.15)) / np.float32(0.35), 0, 1)
         veil[sky.adjacent] = 0.04
-        opaque = sky.excess > 1.1
+        through = np.where(sky.shadow, np.float32(0.5), np.float32(1)) * (1 - veil)
+        haze = np.asarray(CIRRUS_GAIN, np.float32)[sky.cirrus] * (1 - veil)
         out: Layers = {}
         for band in range(7):
-            value = np.where(snow, np.float32(SNOW[band]), self.clear[band])
-            value = np.where(sky.shadow, value * np.float32(0.5), value)
-            value += np.asarray(CIRRUS_GAIN, np.float32)[sky.cirrus]
-            value += (np.float32(CLOUD[band]) - value) * veil
-            noise = (self._octets[..., band].astype(np.float32) - 127.5) * (NOISE[band] / BYTE_SD)
+            ground = self.clear(band + 1)
+            if snow.any():
+                ground[snow] = SNOW[band]
+            seen = ground * through + haze + np.float32(CLOUD[band]) * veil
+            stored = (seen * np.float32(10000)).astype(np.int16)
+            stored += self._noise(NOISE[band], band)
             if band == self._faulty_band:
-                noise = noise + np.asarray((0, 0, 900), np.float32)[np.minimum(faults // 7, 2)]
-                noise = np.where(faults == 7, noise * 8, noise)
-            stored = np.clip(value * 10000 + noise, -100, 16000).astype(np.int16)
+                stored += np.where(faults == 7, 8 * self._noise(NOISE[band], 7), 0)
+                stored += np.where(faults == 8, np.int16(900), np.int16(0))
+            np.clip(stored, -100, 16000, out=stored)
             stored[opaque | sky.gap] = FILL_REFLECTANCE
             out[f"sur_refl_b{band + 1:02d}"] = stored
         out["sur_refl_qc_500m"] = self._quality(sky, faults, opaque)
         out["sur_refl_state_500m"] = self._state(sky, snow)
         return {**out, **self._angles(sky)}
+
+    def _noise(self, deviation: float, byte: int) -> NDArray[np.int16]:
+        """Uniform noise of one of the pixels' random bytes, in stored units, (h, w)."""
+        table = (np.arange(256) - 127.5) * (deviation / BYTE_SD)
+        return table.round().astype(np.int16)[self._octets[..., byte]]
 
     @property
     def _faulty_band(self) -> int:
@@ -214,8 +228,7 @@ class Scene:
         snow, gap = first.snow(self.world.dem), first.gap & second.gap
         cloudy, marginal = excess > 0, (excess > -0.45) & (excess <= 0)
         lost = np.where(cloudy, 0.75, np.where(marginal, 0.04, np.where(snow, 0.9, 0)))
-        red, nir, blue, _, _, _, swir2 = self.clear
-        noise = (self._octets[..., 0].astype(np.float32) - 127.5) * (70 / BYTE_SD)
+        red, nir, blue, swir2 = (self.clear(band) for band in (1, 2, 3, 7))
         ndvi = (nir - red) / (nir + red) * (1 - lost)
         evi = 2.5 * (nir - red) / (nir + 6 * red - 7.5 * blue + 1) * (1 - lost)
         side = {"EVI": evi, "red reflectance": red, "NIR reflectance": nir}
@@ -224,7 +237,7 @@ class Scene:
             f"500m 16 days {name}": (np.clip(value * 50, 0, 50).astype(np.int16) * 200)
             for name, value in side.items()
         }
-        stored = np.clip(ndvi * 10000 + noise, -2000, 10000).astype(np.int16)
+        stored = np.clip(ndvi * 10000 + self._noise(NDVI_NOISE, 0), -2000, 10000).astype(np.int16)
         layers["500m 16 days NDVI"] = stored
         for name in layers:
             layers[name][gap] = -3000 if name.endswith("VI") else -1000
@@ -255,8 +268,8 @@ class Scene:
         excess = _coarse(self.weather().excess) - np.float32(0.8)
         lost, poor = excess > 0, (excess > -0.5) & (excess <= 0)
         year, shape = self.date.year, excess.shape
-        noise = (self._octets[::2, ::2, 0].astype(np.float32) - 127.5) * (0.35 / BYTE_SD)
-        lst = _coarse(seen_lst(self.surface, self.platform, year)) + noise
+        lst = _coarse(seen_lst(self.surface, self.platform, year))
+        lst += 0.02 * self._noise(LST_NOISE, 0)[::2, ::2]
         lst += np.float32(WARMING_K * course(self.date)) - 2 * poor * (excess + np.float32(0.5))
         stored = np.clip(lst / 0.02, 7500, 65535)
         stored[lost] = 0
