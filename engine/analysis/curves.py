@@ -1,6 +1,5 @@
 """Curves through a few points: a local regression with its band, and two lines with their break."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -98,71 +97,94 @@ class Segmented:
         places = np.unique(x)
         if len(places) < 6:
             raise ValueError(f"expected 6 different places or more, found {len(places)}")
+        line = Line.of(x, y)
         tried = np.linspace(places[1], places[-2], GRID + 1)
-
-        def squares(place: float) -> float:
-            return lines(x, y, place)[1]
-
-        found = np.array([squares(place) for place in tried])
+        found = np.array([line.squares(place) for place in tried])
         around = tried[max(0, found.argmin() - 1)], tried[min(GRID, found.argmin() + 1)]
         best = optimize.minimize_scalar(
-            squares, bounds=around, method="bounded", options={"xatol": 1e-9 * np.ptp(places)}
+            line.squares, bounds=around, method="bounded", options={"xatol": 1e-9 * np.ptp(places)}
         )
         place = float(best.x) if best.fun < found.min() else float(tried[found.argmin()])
-        (_, before, bend), least = lines(x, y, place)
         free = len(x) - 4
-        limit = least * (1 + stats.f.ppf(CONFIDENCE, 1, free) / free)
-        low, high = interval(squares, tried, found, place, limit)
-        return cls(place, low, high, before, before + bend, davies(x, y, tried[:: GRID // 10]))
+        limit = line.squares(place) * (1 + stats.f.ppf(CONFIDENCE, 1, free) / free)
+        low, high = interval(line, tried, found, place, limit)
+        _, before, bend = line.coefficients(place)
+        return cls(place, low, high, before, before + bend, davies(line, tried[:: GRID // 10]))
 
 
-def lines(x: Points, y: Points, place: float) -> tuple[tuple[float, float, float], float]:
-    """Intercept, slope and bend of the lines that meet at ``place``, and their squared residuals.
+@dataclass(frozen=True)
+class Line:
+    """A straight line through points, and what a bend at any place would change."""
 
-    The columns are made orthogonal one by one: the exact fit of a straight line leaves no noise.
-    """
-    design = np.column_stack([np.ones_like(x), x - x.mean(), np.maximum(x - place, 0)])
-    answer, *_ = np.linalg.lstsq(design, y, rcond=None)
-    intercept, slope, bend = answer.tolist()
-    squares = float(np.sum((y - design @ answer) ** 2))
-    return (intercept - slope * float(x.mean()), slope, bend), squares
+    x: Points
+    """Places."""
+
+    y: Points
+    """Values."""
+
+    basis: NDArray[np.float64]
+    """Orthonormal columns that span all straight lines, (n, 2)."""
+
+    rest: Points
+    """What the best straight line leaves of the values."""
+
+    @classmethod
+    def of(cls, x: Points, y: Points) -> Self:
+        """The best line through the points."""
+        basis, _ = np.linalg.qr(np.column_stack([np.ones_like(x), x - x.mean()]))
+        return cls(x, y, basis, y - basis @ (basis.T @ y))
+
+    def bend(self, place: float) -> tuple[float, float, float]:
+        """Best change of slope at ``place``, its variance for residuals of 1, and the squares
+        of the residuals that are left.
+        """
+        ramp = np.maximum(self.x - place, 0)
+        ramp -= self.basis @ (self.basis.T @ ramp)
+        length = float(ramp @ ramp)
+        change = float(ramp @ self.rest) / length
+        return change, 1 / length, float(np.sum((self.rest - change * ramp) ** 2))
+
+    def squares(self, place: float) -> float:
+        """Sum of the squared residuals of the lines that meet at ``place``."""
+        return self.bend(place)[2]
+
+    def coefficients(self, place: float) -> tuple[float, float, float]:
+        """Intercept, slope and bend of the lines that meet at ``place``."""
+        ramp = np.maximum(self.x - place, 0)
+        design = np.column_stack([np.ones_like(self.x), self.x, ramp])
+        intercept, slope, bend = np.linalg.lstsq(design, self.y, rcond=None)[0].tolist()
+        return intercept, slope, bend
 
 
 def interval(
-    squares: Callable[[float], float], tried: Points, found: Points, place: float, limit: float
+    line: Line, tried: Points, found: Points, place: float, limit: float
 ) -> tuple[float, float]:
     """First and last place with no more than ``limit`` squares, refined between those tried."""
     held = np.flatnonzero(found <= limit)
-    first, last = (held[0], held[-1]) if len(held) else np.searchsorted(tried, [place] * 2)
+    if len(held) == 0:  # so exact a fit that no place tried is as good
+        nearest = int(np.abs(tried - place).argmin())
+        return min(place, float(tried[nearest])), max(place, float(tried[nearest]))
     ends = []
-    for inner, outer in ((first, first - 1), (last, last + 1)):
-        start = place if not len(held) else tried[inner]
-        if not 0 <= outer < len(tried):
-            ends.append(float(tried[inner]))
-        elif squares(start) >= limit:  # an exact fit: the interval is the place
-            ends.append(float(start))
-        else:
-            ends.append(optimize.brentq(lambda at: squares(at) - limit, start, tried[outer]))
+    for inner, outer in ((held[0], held[0] - 1), (held[-1], held[-1] + 1)):
+        end = float(tried[inner])
+        if 0 <= outer < len(tried) and found[inner] < limit:
+            end = optimize.brentq(lambda at: line.squares(at) - limit, end, tried[outer])
+        ends.append(end)
     return min(ends[0], place), max(ends[1], place)
 
 
-def davies(x: Points, y: Points, tried: Points) -> float:
+def davies(line: Line, tried: Points) -> float:
     """Upper bound of the probability that data of one line bend as clearly at one of the places.
 
     Source: Davies 1987, doi:10.1093/biomet/74.1.33, two-sided, with the score's total variation.
     """
-    scores = []
-    for place in tried:
-        design = np.column_stack([np.ones_like(x), x - x.mean(), np.maximum(x - place, 0)])
-        (_, _, bend), squares = lines(x, y, place)
-        variance = squares / (len(x) - 3) * np.linalg.inv(design.T @ design)[2, 2]
-        scores.append(bend / np.sqrt(variance) if variance > 0 else np.sign(bend) * np.inf)
-    score = np.array(scores)
-    if np.isinf(score).any():
-        return 0.0
+    free = len(line.x) - 3
+    bends, variances, squares = np.array([line.bend(place) for place in tried]).T
+    if squares.min() <= 1e-24 * np.sum(line.y**2):  # an exact fit: the residuals are rounding
+        return 0.0 if np.sum(line.rest**2) > 1e-20 * np.sum(line.y**2) else 1.0
+    t = bends / np.sqrt(variances * squares / free)
     # Scores of t are carried to those of a normal with the same tail.
-    free = len(x) - 3
-    score = np.sign(score) * stats.norm.isf(stats.t.sf(np.abs(score), free))
+    score = np.sign(t) * stats.norm.isf(stats.t.sf(np.abs(t), free))
     highest, variation = np.abs(score).max(), np.abs(np.diff(score)).sum()
     bound = stats.norm.sf(highest) + variation * np.exp(-(highest**2) / 2) / np.sqrt(8 * np.pi)
     return float(min(1.0, 2 * bound))

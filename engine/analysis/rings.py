@@ -61,18 +61,26 @@ def metric_crs(lattice: Lattice, window: Window, settings: RingSettings) -> str:
     return f"+proj=aeqd +lat_0={lat} +lon_0={lon} +datum=WGS84 +units=m +no_defs"
 
 
-def scale_range(lattice: Lattice, window: Window, settings: RingSettings) -> tuple[float, float]:
-    """Least and most metres measured for a metre on the ground, over the window's edge and middle.
+def scale_range(stack: Stack, settings: RingSettings) -> tuple[float, float]:
+    """Least and most metres measured for a metre on the ground, anywhere in the area.
 
     Both are 1 for a true distance. The ground metric is within (r / R)**2 / 6 of it, r being the
     distance from the middle of the window and R the Earth's radius: 4e-5 at 100 km.
     """
-    x = np.linspace(*lattice.bounds(window)[0::2], 9)
-    y = np.linspace(*lattice.bounds(window)[1::2], 9)
-    carry = carrier(lattice.crs, "OGC:CRS84")
-    projection = Proj(CRS(metric_crs(lattice, window, settings)))
-    factors = projection.get_factors(*carry.transform(*np.meshgrid(x, y)))
+    lon, lat = centres(stack.lattice, stack.window)
+    shown = some_of(~np.isnan(stack.mean))
+    projection = Proj(CRS(metric_crs(stack.lattice, stack.window, settings)))
+    factors = projection.get_factors(lon[shown], lat[shown])
     return float(np.min(factors.tissot_semiminor)), float(np.max(factors.tissot_semimajor))
+
+
+def some_of(valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The ends of each row of ``valid`` pixels, where scales are extreme, and some between."""
+    held = valid.cumsum(axis=1)
+    ends = valid & ((held == 1) | (held == held[:, -1:]))
+    stride = max(1, int(np.sqrt(valid.sum()) // 32))
+    ends[::stride, ::stride] |= valid[::stride, ::stride]
+    return ends
 
 
 def distances(
