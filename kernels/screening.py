@@ -84,7 +84,7 @@ def band_mean(total: Any, count: Any, divisor: Any) -> Any:
     """Mean of ``count`` stored values, float32, in units of 1 / ``divisor``; NaN of none.
 
     >>> float(band_mean(np.int32(701), np.uint16(2), np.float32(10_000)))
-    0.035050000995397568
+    0.03505000099539757
     """
     # Both are whole and below 2**24, so one division rounds once, alike on every machine.
     return np.float32(total) / (np.float32(count) * divisor) if count > 0 else NAN
