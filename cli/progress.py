@@ -45,6 +45,10 @@ class Stage:
     begun: float = field(default_factory=lambda: time.monotonic())
     """When it began, s."""
 
+    def more(self, tasks: int, size: int) -> None:
+        """A stage may come in several waves: this one brings more to do."""
+        self.tasks, self.size = self.tasks + tasks, self.size + size
+
     @property
     def share(self) -> float:
         """How much of it is done: by bytes where they are known."""
@@ -86,8 +90,8 @@ class Lines:
         self.last = time.monotonic()
 
     def begin(self, stage: str, tasks: int, size: int) -> None:
-        """A stage starts."""
-        self.stages[stage] = Stage(tasks, size)
+        """A stage starts, or a further wave of it."""
+        self.stages.setdefault(stage, Stage(0, 0)).more(tasks, size)
 
     def advance(self, stage: str, tasks: int, size: int) -> None:
         """A part of a stage is done."""
@@ -138,9 +142,12 @@ class Live:
         self.rows: dict[str, Any] = {}
 
     def begin(self, stage: str, tasks: int, size: int) -> None:
-        """A stage starts: a new row."""
-        state = self.stages[stage] = Stage(tasks, size)
-        self.rows[stage] = self.live.add_task(stage, total=1.0, text=state.text())
+        """A stage starts, with a new row, or a further wave of it."""
+        state = self.stages.setdefault(stage, Stage(0, 0))
+        state.more(tasks, size)
+        if stage not in self.rows:
+            self.rows[stage] = self.live.add_task(stage, total=1.0, text=state.text())
+        self.live.update(self.rows[stage], completed=state.share, text=state.text())
 
     def advance(self, stage: str, tasks: int, size: int) -> None:
         """A part of a stage is done."""

@@ -317,6 +317,14 @@ def test_lines_of_a_log_come_at_an_interval(
     assert printed[-1] == "partial: 100 of 100 tasks, 100.0 MiB of 100.0 MiB, 1.0 MiB/s"
 
 
+def test_the_waves_of_a_stage_add_up(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = shown.Lines()
+    for _ in range(2):
+        lines.begin("write", 2, 0)
+        lines.advance("write", 2, 0)
+    assert capsys.readouterr().err.splitlines() == ["write: 2 of 2 tasks", "write: 4 of 4 tasks"]
+
+
 def test_a_terminal_gets_a_live_table() -> None:
     from rich.console import Console
     from rich.progress import Progress, TextColumn

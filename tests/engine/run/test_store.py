@@ -283,6 +283,15 @@ def test_a_folder_of_another_study_is_refused(store: Store) -> None:
         pass
 
 
+@pytest.mark.parametrize("text", ["{}", "[]", '{"settings": 1}', "{", ""])
+def test_a_folder_with_a_strange_record_is_refused(store: Store, text: str) -> None:
+    store.folder.mkdir()
+    (store.folder / "run.json").write_text(text)
+    refusal = pytest.raises(StudyError, match=r"run\.json: expected .* remove the file")
+    with refusal, upkeep.joined(store, settings()):
+        pass
+
+
 def test_a_changed_setting_is_welcome_when_nobody_else_runs(store: Store) -> None:
     with upkeep.joined(store, settings(reach=1)):
         store.put_json("run.json", {"settings": settings(reach=1)})
