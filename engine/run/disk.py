@@ -177,3 +177,14 @@ def alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def birth(pid: int) -> str | None:
+    """What tells a process from a later one with its number; None where the system does not say."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        # The command's name, in parentheses, may hold blanks; the 20th field after it is the start.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return f"{boot} {fields[19]}"

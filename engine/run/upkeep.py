@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..sources.errors import StudyError
-from .disk import Writer, host, writer
+from .disk import Writer, birth, host, writer
 from .store import MARKERS, Marker, Store, Stored, differences
 
 RUN = "run.json"
@@ -42,7 +42,8 @@ def joined(store: Store, settings: Mapping[str, Any]) -> Iterator[None]:
     _no_rival(store, settings)
     sweep(store)
     note = f"{LIVE}/{host()}-{os.getpid()}-{secrets.token_hex(4)}.json"
-    store.put_json(note, {"pid": os.getpid(), "host": host(), "settings": settings})
+    process = {"pid": os.getpid(), "host": host(), "birth": birth(os.getpid())}
+    store.put_json(note, process | {"settings": settings})
     try:
         yield
     finally:
@@ -75,7 +76,8 @@ def _no_rival(store: Store, settings: Mapping[str, Any]) -> None:
             process, theirs = Writer(str(note["host"]), int(note["pid"])), note["settings"]
         except (ValueError, KeyError, TypeError):
             continue  # half a note: its writer is just coming or just going
-        if process.dead:
+        reborn = process.here and birth(process.pid) != note.get("birth")
+        if process.dead or reborn:
             store.disk.remove(path)
         elif changed := differences(theirs, dict(settings)):
             lines = "\n  ".join(changed)

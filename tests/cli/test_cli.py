@@ -269,6 +269,44 @@ def test_doctor_names_the_machine_and_what_is_missing() -> None:
     assert record["cores"] >= 1 and record["disk"]["free"] > 0 and record["missing"] == []
 
 
+def test_demo_simulates_runs_and_says_where_to_look(
+    tmp_path: Path, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rsei.engine.sources import simulate
+
+    def write_demo(folder: Path, progress: Any) -> None:
+        rsei("init", folder / "study.toml")
+        (folder / "run" / "rsei").mkdir(parents=True)
+        progress(1, 2)
+        progress(2, 2)
+
+    monkeypatch.setattr(simulate, "write_demo", write_demo)
+    pipeline.outcome = Outcome(tmp_path / "run", done=9, committed=0)
+    found = rsei("demo", tmp_path)
+    assert found.exit_code == 0, found.output
+    assert pipeline.calls == [(RunOptions(),)]
+    assert f"{tmp_path / 'run' / 'rsei'}: the index" in found.stdout
+    assert "report.html" not in found.stdout  # there is none to look at
+    assert "simulate: 2 of 2 tasks" in found.stderr
+
+
+def test_inspect_prints_layers_and_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import rsei.engine.sources as package
+
+    fields = {"cloud": {"0": 123, "3": 4}}
+    layer = {"name": "state", "shape": [2, 3], "dtype": "uint16", "nodata": 65535, "valid": 127}
+    inspection: Any = ModuleType("rsei.engine.sources.inspection")
+    inspection.inspect = lambda path: {"crs": "sinusoidal", "layers": [layer | {"fields": fields}]}
+    monkeypatch.setitem(sys.modules, inspection.__name__, inspection)
+    monkeypatch.setattr(package, "inspection", inspection, raising=False)
+    assert rsei("inspect", tmp_path).stdout.splitlines() == [
+        "crs: sinusoidal",
+        "state: 2 x 3 uint16, nodata 65535, 127 valid",
+        "  cloud: 0 x 123, 3 x 4",
+    ]
+    assert json.loads(rsei("inspect", tmp_path, "--json").stdout)["layers"][0]["fields"] == fields
+
+
 def test_a_bad_study_is_one_message_and_exit_code_2(study: Path) -> None:
     study.write_text(study.read_text().replace("reach = 1", "resch = 1"))
     done = process("plan", study)

@@ -316,6 +316,31 @@ def test_the_note_of_a_killed_run_is_forgotten(store: Store) -> None:
         assert not (store.folder / note).exists()
 
 
+def test_a_note_whose_process_number_was_given_again_is_forgotten(store: Store) -> None:
+    note = f"{upkeep.LIVE}/{host()}-{os.getpid()}-aa.json"
+    process = {"pid": os.getpid(), "host": host(), "birth": "an earlier boot 77"}
+    store.put_json(note, process | {"settings": settings(reach=1)})
+    with upkeep.joined(store, settings(reach=0)):
+        assert not (store.folder / note).exists()
+
+
+def test_a_live_run_on_another_machine_is_refused_with_a_way_out(store: Store) -> None:
+    note = f"{upkeep.LIVE}/node7-12-aa.json"
+    process = {"pid": 12, "host": "node7", "birth": None}
+    store.put_json(note, process | {"settings": settings(reach=1)})
+    refusal = pytest.raises(StudyError, match=rf"(?s)12 on node7 .*remove .*{note}")
+    with refusal, upkeep.joined(store, settings(reach=0)):
+        pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that nobody can write to")
+@pytest.mark.parametrize("folder", ["/proc/rsei-run", "/dev/null/run"])
+def test_a_folder_that_cannot_be_written_is_explained(folder: str) -> None:
+    refusal = pytest.raises(MachineError, match=rf"{folder}: could not make this folder .*: ")
+    with refusal, upkeep.joined(Store(Path(folder)), settings()):
+        pass
+
+
 def test_differences_are_sorted_lines() -> None:
     before = {"a": {"b": 1, "c": {}}, "d": [1]}
     assert differences(before, before) == []
