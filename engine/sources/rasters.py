@@ -1,6 +1,6 @@
 """Rasters of the user, laid on the grid of the study: values, and shares of classes."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -37,11 +37,8 @@ def on_lattice(
     Raises RasterError where the raster covers no pixel of the window, unless not ``required``.
     """
     raster = open_raster(source)
-    if required and not share_covered(raster, lattice, window):
-        raise RasterError(
-            f"{source}: expected a raster that covers {extent(lattice.bounds(window), lattice.crs)}"
-            f", found one of {extent(raster.placed.bounds, raster.placed.crs)}"
-        )
+    if required:
+        require_cover(raster, lattice, window)
     how = method(raster, lattice, window) if resampling == "auto" else resampling
     with raster.pixels(band) as pixels:
         return laid(raster, scaled(raster, pixels, band), lattice, window, how)
@@ -84,13 +81,28 @@ def method(raster: Raster, lattice: Lattice, window: Window) -> Method:
     return "average" if raster.placed.step(lattice, window).pixels > 1.001 else "bilinear"
 
 
-def share_covered(raster: Raster, lattice: Lattice, window: Window) -> float:
-    """The share, 0..1, of the window's pixels whose centre lies within the raster's extent."""
-    inside = 0
+def covered(raster: Raster, lattice: Lattice, window: Window) -> Iterator[NDArray[np.bool_]]:
+    """Whether each pixel's centre lies within the raster's extent, in strips of (rows, w)."""
     for strip in window.strips(256):
         columns, rows = centres(raster.placed, lattice, strip)
-        inside += int(np.count_nonzero(np.isfinite(columns) & np.isfinite(rows)))
+        yield np.isfinite(columns) & np.isfinite(rows)
+
+
+def share_covered(raster: Raster, lattice: Lattice, window: Window) -> float:
+    """The share, 0..1, of the window's pixels whose centre lies within the raster's extent."""
+    inside = sum(int(strip.sum()) for strip in covered(raster, lattice, window))
     return inside / window.size if window.size else 0.0
+
+
+def require_cover(raster: Raster, lattice: Lattice, window: Window) -> None:
+    """Raises RasterError, with both extents, where the raster covers no pixel of the window."""
+    if not any(strip.any() for strip in covered(raster, lattice, window)):
+        ours = extent(lattice.bounds(window), lattice.crs)
+        theirs = extent(raster.placed.bounds, raster.placed.crs)
+        raise RasterError(
+            f"{raster.path}: expected a raster that covers {ours}, found one of {theirs}; "
+            "check the file and its coordinate system"
+        )
 
 
 def averaged(
@@ -115,7 +127,12 @@ def averaged(
 
 
 def class_share(
-    source: str | Path, classes: Collection[int], lattice: Lattice, window: Window, band: int = 1
+    source: str | Path,
+    classes: Collection[int],
+    lattice: Lattice,
+    window: Window,
+    band: int = 1,
+    required: bool = True,
 ) -> NDArray[np.float32]:
     """The share, 0..1, of each pixel's area in the ``classes``; (h, w), NaN without any class.
 
@@ -123,8 +140,11 @@ def class_share(
     pixels of the same size or coarser it is 0 or 1, by the class under the centre, since a class
     describes its whole pixel; from finer ones it is exact where the grids nest, and off by 0.005
     in the mean (0.03 at worst) along the edges of classes where they do not.
+    Raises RasterError as ``on_lattice`` does.
     """
     raster = open_raster(source)
+    if required:
+        require_cover(raster, lattice, window)
     how: Method = "average" if method(raster, lattice, window) == "average" else "nearest"
     wanted = np.array(sorted(classes))
     with raster.pixels(band) as pixels:

@@ -69,7 +69,7 @@ class Patch:
         """The values of the pixels at these positions, rounded down; NaN outside."""
         if not self.values.size:
             return np.full(columns.shape, np.nan)
-        with np.errstate(invalid="ignore"):  # no place, no number: far outside as an integer
+        with np.errstate(invalid="ignore"):
             column = np.floor(columns).astype(np.int64)
             row = np.floor(rows).astype(np.int64) - self.window.top
         if self.around is not None:
@@ -77,6 +77,8 @@ class Patch:
         column -= self.window.left
         height, width = self.values.shape
         inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        # As an integer NaN is 0 on ARM, and far outside on x86.
+        inside &= (columns == columns) & (rows == rows)
         if inside.all():
             return self.values.take(row * width + column)
         row, column = np.where(inside, row, 0), np.where(inside, column, 0)

@@ -266,8 +266,11 @@ def test_raster_elsewhere_gives_both_extents(tmp_path: Path) -> None:
         on_lattice(path, SINUSOIDAL_500M, ANSHAN)
     assert "10.000 to 11.000 E, 49.000 to 50.000 N" in str(caught.value)
     assert "40.667 to 40.833 N" in str(caught.value)
+    with pytest.raises(RasterError, match="expected a raster that covers"):
+        class_share(path, [1], SINUSOIDAL_500M, ANSHAN)
     missing = on_lattice(path, SINUSOIDAL_500M, ANSHAN, required=False)
     assert np.isnan(missing).all()
+    assert np.isnan(class_share(path, [1], SINUSOIDAL_500M, ANSHAN, required=False)).all()
 
 
 def test_share_covered_counts_centres(tmp_path: Path) -> None:
