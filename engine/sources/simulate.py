@@ -114,7 +114,8 @@ def write_demo(folder: Path, seed: int = DEMO_SEED, progress: Progress | None = 
     _write_truth(folder / "truth", world, place.areas_km2)
     years = sorted({epoch + shift for epoch in DEMO_EPOCHS for shift in (-1, 0, 1)})
     jobs = [(p, season_dates(p, years)) for p in ("MOD09A1.061", "MOD13A1.061", "MOD11A2.061")]
-    total = sum(len(dates) for _, dates in jobs) * len(tiles(DEMO_WINDOW))
+    made = [(p[:7], date) for p, dates in jobs for date in dates if (p[:7], date) not in NEVER_MADE]
+    total = len(made) * len(tiles(DEMO_WINDOW))
     written = 0
     for product, dates in jobs:
         for _ in write_granules(folder / "granules", product, world, dates):

@@ -1,7 +1,7 @@
 """What stands where in a simulated landscape, and geometry in the systems it is seen in."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TypeVar
 
@@ -24,6 +24,10 @@ METRIC = "ESRI:102025"
 """The plane in which distances and areas are measured, as the study does."""
 
 
+MARGIN_DEGREES = 2.5
+"""How far beyond a window its land is kept: the coast is felt no further."""
+
+
 @dataclass(frozen=True)
 class Region:
     """What stands where; geometries in EPSG:4326."""
@@ -43,6 +47,21 @@ class Region:
     hills: float = 1.0
     """Height of the relief, times the usual."""
 
+    def around(self, west: float, south: float, east: float, north: float) -> "Region":
+        """What of the region can matter in a box of longitudes and latitudes."""
+        box = shapely.box(west, south, east, north).buffer(MARGIN_DEGREES, join_style="mitre")
+        near = [mine for mine in self.mines if shapely.intersects(mine, box)]
+        land = None if self.land is None else shapely.intersection(_valid(self.land), box)
+        rivers = None if self.rivers is None else shapely.intersection(_valid(self.rivers), box)
+        return replace(self, mines=near, land=land, rivers=rivers)
+
+    @property
+    def coast(self) -> BaseGeometry:
+        """The line between land and sea, without the edges that ``around`` has cut."""
+        land = shapely.Polygon() if self.land is None else self.land
+        inner = shapely.box(*land.bounds).buffer(-1e-6) if not land.is_empty else land
+        return shapely.intersection(land.boundary, inner)
+
 
 @cache
 def transformer(source: str, target: str) -> Transformer:
@@ -60,11 +79,17 @@ def carried(geometry: Shape, source: str, target: str) -> Shape:
 
 def share(geometry: BaseGeometry, window: Window, parts: int) -> Field:
     """Share of each pixel inside ``geometry`` (m, sinusoidal), (h, w), by parts² points a pixel."""
-    fine = SINUSOIDAL_500M.transform(window) * Affine.scale(1 / parts)
+    coarse = SINUSOIDAL_500M.transform(window)
+    fine = Affine(coarse.a / parts, 0, coarse.c, 0, coarse.e / parts, coarse.f)
     shape = window.height * parts, window.width * parts
     inside = rasterize([geometry], shape, transform=fine, dtype="uint8")
     blocks = inside.reshape(window.height, parts, window.width, parts)
     return blocks.mean(axis=(1, 3), dtype=np.float32)
+
+
+def _valid(geometry: BaseGeometry) -> BaseGeometry:
+    """``geometry`` with crossing rings mended."""
+    return geometry if geometry.is_valid else shapely.make_valid(geometry)
 
 
 def area_km2(geometry: BaseGeometry) -> float:

@@ -49,7 +49,7 @@ class World:
     """The landscape in a window of the 500 m sinusoidal lattice; a field is (h, w) float32."""
 
     window: Window
-    region: Region = field(default_factory=Region)
+    region: Region = field(default_factory=Region, repr=False)
     seed: int = 0
 
     def noise(self, name: str, *spacings: int) -> Field:
@@ -65,18 +65,24 @@ class World:
         return longitude, np.broadcast_to(latitude[:, None], longitude.shape)
 
     @cached_property
+    def near(self) -> Region:
+        """What of the region can matter here."""
+        longitude, latitude = self.lonlat
+        return self.region.around(longitude.min(), latitude.min(), longitude.max(), latitude.max())
+
+    @cached_property
     def land(self) -> Field:
         """Share of land."""
-        if self.region.land is None:
+        if self.near.land is None:
             return np.ones(self.window.shape, np.float32)
-        return share(carried(self.region.land, "EPSG:4326", SINUSOIDAL), self.window, 4)
+        return share(carried(self.near.land, "EPSG:4326", SINUSOIDAL), self.window, 4)
 
     @cached_property
     def river(self) -> Field:
         """Share of inland water."""
-        if self.region.rivers is None:
+        if self.near.rivers is None:
             return np.zeros(self.window.shape, np.float32)
-        rivers = share(carried(self.region.rivers, "EPSG:4326", SINUSOIDAL), self.window, 4)
+        rivers = share(carried(self.near.rivers, "EPSG:4326", SINUSOIDAL), self.window, 4)
         return np.minimum(rivers, self.land)
 
     @cached_property
@@ -87,25 +93,28 @@ class World:
     @cached_property
     def inland(self) -> Field:
         """0 at the coast to 1 far from it; 1 without a coast."""
-        if self.region.land is None:
+        if self.near.land is None:
             return np.ones(self.window.shape, np.float32)
         step = 4
         outer = nodes(self.window, step)
         rows, columns = (np.arange(outer.top, outer.bottom), np.arange(outer.left, outer.right))
         x = SINUSOIDAL_500M.left + columns * step * SINUSOIDAL_500M.dx
         y = SINUSOIDAL_500M.top - rows * step * SINUSOIDAL_500M.dy
-        land = carried(self.region.land, "EPSG:4326", METRIC)
+        land = carried(self.near.land, "EPSG:4326", METRIC)
         grid = np.meshgrid(x, y)
         places = points(grid[0], grid[1], SINUSOIDAL)
         shapely.prepare(land)
-        far = shapely.distance(places, land.boundary) * shapely.intersects(land, places)
+        coast = carried(self.near.coast, "EPSG:4326", METRIC)
+        if coast.is_empty:
+            return (self.land > 0.5).astype(np.float32)
+        far = shapely.distance(places, coast) * shapely.intersects(land, places)
         return spread((1 - np.exp(-far / 22e3)).astype(np.float32), self.window, step)
 
     @cached_property
     def dem(self) -> Field:
         """Height above the sea, m."""
         relief = np.abs(self.noise("relief", 48, 24, 12)) + 0.35 * self.noise("rough", 10, 5)
-        height = 40 + 850 * self.region.hills * np.maximum(relief + 0.1, 0) * self.inland**1.5
+        height = 40 + 850 * self.near.hills * np.maximum(relief + 0.1, 0) * self.inland**1.5
         return (height * np.clip(self.land * 2 - 1, 0, 1)).astype(np.float32)
 
     @cached_property
@@ -124,7 +133,7 @@ class World:
         out = np.zeros(self.window.shape, np.float32)
         longitude, latitude = self.lonlat
         ragged = np.exp(0.35 * self.noise("town", 8, 4))
-        for east, north, radius in self.region.towns:
+        for east, north, radius in self.near.towns:
             dx = np.radians(longitude - east) * np.cos(np.radians(north)) * RADIUS / 1e3
             dy = np.radians(latitude - north) * RADIUS / 1e3
             away = np.hypot(dx, dy) / (radius * ragged)
@@ -136,7 +145,7 @@ class World:
         """Distance to the nearest mine's outline, km, in ``METRIC``; no more than ``REACH_KM``."""
         out = np.full(self.window.shape, REACH_KM, np.float32)
         longitude, latitude = self.lonlat
-        for mine in self.region.mines:
+        for mine in self.near.mines:
             west, south, east, north = mine.bounds
             margin = np.degrees(1.5e3 * REACH_KM / RADIUS)
             wide = margin / np.cos(np.radians(north))
@@ -175,7 +184,7 @@ class World:
         """Share of open pit, and the loss of quality that it brings, in one year."""
         bare = np.zeros(self.window.shape, np.float32)
         loss = np.zeros(self.window.shape, np.float32)
-        for mine in self.region.mines:
+        for mine in self.near.mines:
             shape = carried(grown(mine, extent(year)), "EPSG:4326", SINUSOIDAL)
             near = SINUSOIDAL_500M.bounding(*shape.bounds) & self.window
             if near.size:
