@@ -1,8 +1,8 @@
 """What the commands share: their options, their form of an error, their plain tables."""
 
 import json
+import math
 import signal
-import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -81,9 +81,17 @@ def interruptible() -> Iterator[None]:
 
 
 def print_json(record: Any) -> None:
-    """Print a record as JSON; paths and dates as text."""
-    json.dump(record, sys.stdout, indent=2, ensure_ascii=False, default=str)
-    sys.stdout.write("\n")
+    """Print a record as JSON; paths, dates and numbers that JSON lacks as text."""
+    text = json.dumps(_lawful(record), indent=2, ensure_ascii=False, default=str, allow_nan=False)
+    typer.echo(text)
+
+
+def _lawful(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _lawful(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_lawful(inner) for inner in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -81,19 +81,32 @@ def inspect(
         print_json(found)
         return
     for key, value in found.items():
-        if key != "layers":
+        if key != "layers" and value is not None:
             typer.echo(f"{key}: {value}")
+    grid = ""
     for layer in found["layers"]:
+        before, grid = grid, describe_grid(layer)
+        if grid != before:
+            typer.echo(grid)
         print_layer(layer)
+
+
+def describe_grid(layer: dict[str, Any]) -> str:
+    """Where a layer lies, for people."""
+    crs, transform = layer.get("crs"), layer.get("transform")
+    if not transform:
+        return f"on {crs or 'no grid'}:"
+    left, dx, _, top, _, dy = transform
+    return f"on {crs}, upper left ({left:.12g}, {top:.12g}), pixel {dx:.9g} x {abs(dy):.9g}:"
 
 
 def print_layer(layer: dict[str, Any]) -> None:
     """Print a layer for people."""
     shape = " x ".join(map(str, layer["shape"]))
-    typer.echo(
-        f"{layer['name']}: {shape} {layer['dtype']}, nodata {layer['nodata']}, "
-        f"{layer['valid']} valid"
-    )
+    told = [tag for tag in ("nodata", "scale", "offset") if layer.get(tag) is not None]
+    tags = [f"{tag} {layer[tag]}" for tag in told]
+    words = [f"{shape} {layer['dtype']}", *tags, f"{layer['valid']} valid"]
+    typer.echo(f"{layer['name']}: " + ", ".join(words))
     for name, counts in (layer.get("fields") or {}).items():
         typer.echo(f"  {name}: " + ", ".join(f"{value} x {n}" for value, n in counts.items()))
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -295,16 +296,24 @@ def test_inspect_prints_layers_and_fields(tmp_path: Path, monkeypatch: pytest.Mo
 
     fields = {"cloud": {"0": 123, "3": 4}}
     layer = {"name": "state", "shape": [2, 3], "dtype": "uint16", "nodata": 65535, "valid": 127}
+    layer |= {"scale": None, "crs": "sinusoidal", "transform": [7.0, 463.3, 0.0, 5.0, 0.0, -463.3]}
+    other = {"name": "time", "shape": [4], "dtype": "float32", "nodata": np.nan, "valid": 4}
+    layers = [layer | {"fields": fields}, layer | {"name": "qc"}, other]
     inspection: Any = ModuleType("rsei.engine.sources.inspection")
-    inspection.inspect = lambda path: {"crs": "sinusoidal", "layers": [layer | {"fields": fields}]}
+    inspection.inspect = lambda path: {"product": None, "tile": "h18v04", "layers": layers}
     monkeypatch.setitem(sys.modules, inspection.__name__, inspection)
     monkeypatch.setattr(package, "inspection", inspection, raising=False)
     assert rsei("inspect", tmp_path).stdout.splitlines() == [
-        "crs: sinusoidal",
+        "tile: h18v04",
+        "on sinusoidal, upper left (7, 5), pixel 463.3 x 463.3:",
         "state: 2 x 3 uint16, nodata 65535, 127 valid",
         "  cloud: 0 x 123, 3 x 4",
+        "qc: 2 x 3 uint16, nodata 65535, 127 valid",
+        "on no grid:",
+        "time: 4 float32, nodata nan, 4 valid",
     ]
-    assert json.loads(rsei("inspect", tmp_path, "--json").stdout)["layers"][0]["fields"] == fields
+    found = json.loads(rsei("inspect", tmp_path, "--json").stdout)["layers"]
+    assert found[0]["fields"] == fields and found[2]["nodata"] == "nan"  # JSON has no such number
 
 
 def test_a_bad_study_is_one_message_and_exit_code_2(study: Path) -> None:
