@@ -72,14 +72,13 @@ def significance(score: int, variance: int) -> Any:
 def median_of_keys(keys: Any, pairs: int, pair: Any) -> None:
     """Write the lower and the upper median of ``keys``, int32, into ``pair``, (2,) int32.
 
-    Halves the range of keys by counting, which the compiler turns into vector code; a
-    selection that moves the keys about was three times slower.
+    Halves the range of keys by counting, which the compiler turns into vector code.
     """
     low = high = keys[0]
     for k in range(pairs):
         low, high = min(low, keys[k]), max(high, keys[k])
     rank = (pairs - 1) // 2
-    at_most = pairs
+    at_most: Any = pairs
     while low < high:
         middle = np.int32((np.int64(low) + np.int64(high)) >> 1)
         below = np.int32(0)

@@ -100,11 +100,12 @@ class Segmented:
         line = Line.of(x, y)
         tried = np.linspace(places[1], places[-2], GRID + 1)
         found = np.array([line.squares(place) for place in tried])
-        around = tried[max(0, found.argmin() - 1)], tried[min(GRID, found.argmin() + 1)]
+        lowest = int(found.argmin())
+        around = tried[max(0, lowest - 1)], tried[min(GRID, lowest + 1)]
         best = optimize.minimize_scalar(
             line.squares, bounds=around, method="bounded", options={"xatol": 1e-9 * np.ptp(places)}
         )
-        place = float(best.x) if best.fun < found.min() else float(tried[found.argmin()])
+        place = float(best.x) if best.fun < found.min() else float(tried[lowest])
         free = len(x) - 4
         limit = line.squares(place) * (1 + stats.f.ppf(CONFIDENCE, 1, free) / free)
         low, high = interval(line, tried, found, place, limit)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import shapely
+from numpy.typing import NDArray
 from scipy import stats
 
 from .curves import Segmented
@@ -49,7 +50,7 @@ def mine_table(
     return pd.concat(tables, ignore_index=True)
 
 
-def size_class(area_km2: Sequence[float] | pd.Series) -> list[str]:
+def size_class(area_km2: Sequence[float] | NDArray[np.float64]) -> list[str]:
     """Name of the size class of each area, km2.
 
     >>> size_class([0.1, 0.25, 0.999, 1])
@@ -76,7 +77,7 @@ def size_classes(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["area", "epoch", "size_class", *BOX]).astype({"n": int})
 
 
-def box(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[float]:
+def box(values: NDArray[np.float64]) -> list[float]:
     """The statistics named in ``BOX``, NaN but for n where there is no value."""
     if not len(values):
         return [0, *[np.nan] * (len(BOX) - 1)]

@@ -6,8 +6,8 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from ..sources.areas import carrier
 from ..sources.errors import BoundaryError
+from ..sources.grids import carrier
 
 ANALYSIS = "ESRI:102025"
 """Asia North Albers, m: the study's analysis CRS. Areas are exact in it, distances are not."""
@@ -23,7 +23,10 @@ COLLECTION = 7
 
 
 def carried(
-    geometries: Sequence[shapely.Geometry] | Geometries, source: str, target: str, tolerance: float
+    geometries: Sequence[shapely.Geometry | None] | Geometries,
+    source: str,
+    target: str,
+    tolerance: float,
 ) -> Geometries:
     """The polygons, (Z,), in the ``target`` CRS; missing ones become empty.
 

@@ -12,8 +12,7 @@ from pydantic import Field
 from pyproj import CRS, Proj
 
 from ...kernels.zonal import LabelSums
-from ..sources.areas import carrier
-from ..sources.grids import Lattice, Window
+from ..sources.grids import Lattice, Window, carrier
 from ..sources.settings import Settings
 from .curves import SPAN, Segmented, Smooth
 from .polygons import ANALYSIS, Geometries, carried
@@ -215,6 +214,6 @@ def breakpoints(table: pd.DataFrame) -> pd.DataFrame:
         ]
         lines = [found.breakpoint, found.low, found.high, found.before, found.after, found.p]
         rows.append([area, epoch, *lines, *ends])
-    lines = ["breakpoint_km", "low", "high", "slope_before", "slope_after", "p"]
-    ends = ["max_km", "min_km", "fit_max_km", "fit_min_km"]
-    return pd.DataFrame(rows, columns=["area", "epoch", *lines, *ends])
+    names = ["breakpoint_km", "low", "high", "slope_before", "slope_after", "p"]
+    extremes = ["max_km", "min_km", "fit_max_km", "fit_min_km"]
+    return pd.DataFrame(rows, columns=["area", "epoch", *names, *extremes])

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pyproj import CRS, Geod, Proj
 
 from ...kernels.zonal import LabelSums, Shares
-from ..sources.areas import Area, carrier, inside
-from ..sources.grids import Lattice, Window
+from ..sources.areas import Area, inside
+from ..sources.grids import Lattice, Window, carrier
 from .polygons import Geometries, carried, without_lines
 
 BEND = 1e-4
@@ -48,7 +48,7 @@ class Coverage:
     @classmethod
     def of(
         cls,
-        geometries: Sequence[shapely.Geometry] | Geometries,
+        geometries: Sequence[shapely.Geometry | None] | Geometries,
         crs: str,
         lattice: Lattice,
         window: Window,
@@ -62,7 +62,7 @@ class Coverage:
         shapes = in_pixels(carried(geometries, crs, lattice.crs, tolerance), lattice, window)
         zones, pixels, weights = shares_of(shapes, window.shape)
         bounds = np.searchsorted(zones, np.arange(len(shapes) + 1))
-        sizes = np.bincount(zones, weights, minlength=len(shapes))
+        sizes = np.bincount(zones, weights, minlength=len(shapes)).astype(np.float64)
         reasons = tuple(
             "" if size else "empty" if empty else "outside"
             for size, empty in zip(sizes, shapely.is_empty(shapes), strict=True)

@@ -60,15 +60,15 @@ def test_matches_scipy_and_pymannkendall(home: Home, epochs: int, step: float) -
 
 
 def test_slopes_of_every_order_of_size(home: Home) -> None:
-    values = np.float32([[0], [1e-30], [3e-20], [-1e-10], [1.0], [1e3], [-1e8], [1e20]])
+    values = np.array([[0], [1e-30], [3e-20], [-1e-10], [1.0], [1e3], [-1e8], [1e20]], np.float32)
     times = np.arange(8, dtype=np.float32)
     expected = stats.theilslopes(values[:, 0].astype(np.float64), times).slope
     assert found(home, values, times)[SLOPE, 0] == pytest.approx(expected, rel=1e-6)
 
 
 def test_an_exact_line_has_its_own_slope(home: Home) -> None:
-    times = np.float32([2001, 2004, 2007, 2010, 2013, 2016, 2019, 2022])
-    rates = np.float32([-0.5, -0.03125, 0.0, 0.0625])
+    times = np.array([2001, 2004, 2007, 2010, 2013, 2016, 2019, 2022], np.float32)
+    rates = np.array([-0.5, -0.03125, 0.0, 0.0625], np.float32)
     values = (rates * (times[:, None] - 2001)).astype(np.float32)
     result = found(home, values, times)
     np.testing.assert_array_equal(result[SLOPE], rates)

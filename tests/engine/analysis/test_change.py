@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pymannkendall
 import pytest
@@ -41,7 +43,7 @@ def test_change_between_epochs() -> None:
     names = "area,zone,from_epoch,to_epoch,normalisation,pca,n,mean,std,p5,p25,median,p75,p95"
     rest = "improved,degraded,pooled_mean,renormalisation"
     assert ",".join(table.columns) == f"{names},{rest}"
-    row = table.set_index(["zone", "from_epoch"]).loc[("area", 2001)]
+    row: Any = table.set_index(["zone", "from_epoch"]).loc[("area", 2001)]
     gain = (stack.rsei[-1] - stack.rsei[0])[~np.isnan(stack.rsei[-1] - stack.rsei[0])].astype(float)
     expected = [
         gain.size,
@@ -149,7 +151,7 @@ def test_trends_of_the_means() -> None:
     assert ",".join(found.columns) == "area,zone,n,slope,low,high,s,p"
     assert found["zone"].tolist() == ["area", "mines", "outside", "mines - area"]
     means = table[(table["zone"] == "mines") & (table["epoch"] != "all")]["mean"].to_numpy()
-    row = found.set_index("zone").loc["mines"]
+    row: Any = found.set_index("zone").loc["mines"]
     slope = stats.theilslopes(means, np.array(EPOCHS))
     test = pymannkendall.original_test(means)
     expected = [8, slope.slope, slope.low_slope, slope.high_slope, test.s, test.p]

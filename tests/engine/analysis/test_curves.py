@@ -1,8 +1,10 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import optimize
-from skmisc.loess import loess
+from skmisc.loess import loess  # type: ignore[import-untyped]
 
 from rsei.engine.analysis.curves import Line, Segmented, Smooth
 
@@ -53,7 +55,7 @@ def test_too_few_points_are_refused(fit: object) -> None:
 def test_break_is_the_best_of_curve_fit_from_many_starts() -> None:
     y = rising(0.02)
 
-    def curve(x: NDArray[np.float64], a: float, b: float, c: float, at: float) -> object:
+    def curve(x: NDArray[np.float64], a: float, b: float, c: float, at: float) -> Any:
         return a + b * x + c * np.maximum(x - at, 0)
 
     best = np.inf, 0.0

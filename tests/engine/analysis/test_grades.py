@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import shapely
@@ -36,7 +38,8 @@ def test_areas_of_grades() -> None:
     np.testing.assert_allclose(table.groupby(key)["share"].sum(), 1)
     pixel = pixel_areas(stack.lattice, stack.window)[0, 0]
     np.testing.assert_allclose(table["area_km2"], table["n"] * pixel, rtol=1e-12)
-    good = table.set_index([*key, "grade"]).loc[("area", "2004", "five", "good")]
+    rows: Any = table.set_index([*key, "grade"]).loc
+    good = rows["area", "2004", "five", "good"]
     layer = stack.rsei[1]
     assert good["n"] == ((layer >= np.float32(0.6)) & (layer < np.float32(0.8))).sum()
     assert (good["low"], good["high"]) == (0.6, 0.8)

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -89,7 +90,7 @@ def test_the_curve_that_was_put_in_comes_out() -> None:
     table = Rings.of(stack, MINES, LONLAT, NEAR).table(stack)
     assert ",".join(table.columns) == "area,epoch,ring_km,n,mean,std"
     assert len(table) == 4 * 21
-    rows = table[table["epoch"] == "all"].set_index("ring_km")
+    rows: Any = table[table["epoch"] == "all"].set_index("ring_km")
     lon, lat = centres(stack.lattice, stack.window)
     km = np.where(np.isnan(stack.mean), np.inf, brute(MINES, lon, lat) / 1000)
     for ring in range(1, 21):
@@ -103,7 +104,7 @@ def test_the_curve_that_was_put_in_comes_out() -> None:
             curve(np.array(1e3 * (ring - 0.5))), abs=2e-3
         )
     union = Coverage.of([shapely.union_all(MINES)], LONLAT, stack.lattice, stack.window)
-    inside = union.statistics(stack.mean).loc[0, ["n", "mean", "std"]]
+    inside: Any = union.statistics(stack.mean).loc[0, ["n", "mean", "std"]]
     np.testing.assert_allclose(rows.loc[0, ["n", "mean", "std"]].to_list(), inside.to_list())
 
     fits = ring_fits(table)
@@ -141,19 +142,15 @@ def test_ground_distances_are_geodesic() -> None:
     stack = stack_of(square(side=1.5), lambda lon, lat: np.full(lon.shape, 0.5))
     spots = np.array([[118.05, 39.45], [118.9, 40.2]])
     mines = shapely.points(spots)
-    dots = shapely.buffer(mines, 1e-7)  # 1 cm: a mine that is a place
+    dots = np.asarray(shapely.buffer(mines, 1e-7))  # 1 cm: a mine that is a place
     settings = RingSettings(metric="ground", reach_km=40)
     found = distances(stack, dots, LONLAT, settings)
     lon, lat = centres(stack.lattice, stack.window)
     geod = Geod(ellps="WGS84")
     near = np.isfinite(found)
+    there = lon[near], lat[near]
     true = np.min(
-        [
-            geod.inv(
-                lon[near], lat[near], *np.broadcast_arrays(*(np.full(near.sum(), v) for v in spot))
-            )[2]
-            for spot in spots
-        ],
+        [geod.inv(*there, *np.repeat(spot[:, None], near.sum(), axis=1))[2] for spot in spots],
         axis=0,
     )
     least, most = scale_range(stack, settings)

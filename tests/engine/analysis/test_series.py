@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import oracles_coverage as oracle
 import pandas as pd
@@ -56,7 +58,7 @@ def test_weighted_statistics_are_exactextracts() -> None:
     np.testing.assert_allclose(found, [exact[name] for name in names], rtol=1e-6)
 
 
-def town(seed: int = 0) -> tuple[Stack, list[shapely.Geometry]]:
+def town(seed: int = 0) -> tuple[Stack, list[shapely.Polygon]]:
     rng = np.random.default_rng(seed)
     stack = stack_of(square(), lambda lon, lat: rng.random(lon.shape))
     rsei = stack.rsei.copy()
@@ -74,7 +76,7 @@ def test_series_has_the_contracts_columns_and_every_zone() -> None:
     assert table["zone"].unique().tolist() == ["area", "mines", "outside"]
     assert table["epoch"].unique().tolist() == ["2001", "2004", "2007", "all"]
     assert series(stack, parts_of(stack, None))["zone"].unique().tolist() == ["area"]
-    row = table.set_index(["zone", "epoch"]).loc[("area", "2004")]
+    row: Any = table.set_index(["zone", "epoch"]).loc[("area", "2004")]
     held = stack.rsei[1][~np.isnan(stack.rsei[1])].astype(np.float64)
     np.testing.assert_allclose(
         row[["n", "mean", "std"]].to_list(), [held.size, held.mean(), held.std()]
