@@ -129,7 +129,7 @@ def write_granule(folder: Path, product: str, day: date, **changes: Any) -> Path
     collection = changes.get("collection", "061")
     name = granule_name(product, day, tile, collection, changes.get("produced", "2023001000000"))
     own_day, own_tile = changes.get("core_day", day), changes.get("core_tile", tile)
-    tags = {}
+    tags: dict[str, dict[str, Any]] = {}
     for layer in known.layers:
         tags[layer.stored] = {"long_name": layer.stored, "units": layer.units}
         if layer.fill is not None:

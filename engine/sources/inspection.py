@@ -101,20 +101,20 @@ def _known(path: Path) -> Callable[[str], tuple[str, str | None]]:
     every = products()
     own = [every[name.product]] if name and name.product in every else []
     known: dict[str, tuple[str, str | None]] = {}
-    for product in [*reversed(every.values()), *own]:
+    for product in [*reversed(list(every.values())), *own]:
         for layer in product.layers:
             for called in filter(None, (layer.stored, layer.alias)):
                 known[plain(called)] = layer.stored, layer.word
         known |= {plain(stored): (stored, word) for stored, word in product.words.items()}
     promised = plain(name.layer) if name and name.layer else None
 
-    def layer(called: str) -> tuple[str, str | None]:
+    def known_layer(called: str) -> tuple[str, str | None]:
         if promised and called == path.stem:  # the one layer of a GeoTIFF has no name of its own
             fitting = [key for key in known if promised.startswith(key)]
             return known[max(fitting, key=len)] if fitting else (called, None)
         return called, known.get(plain(called), (called, None))[1]
 
-    return layer
+    return known_layer
 
 
 def _report(found: Found, name: str, word: str | None) -> dict[str, Any]:
