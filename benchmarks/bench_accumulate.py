@@ -119,11 +119,12 @@ def census(scene: scenes.Stack, policy: Policy) -> list[int]:
 
 @numba.njit
 def linear_read(bands: Any, state: Any, qc: Any) -> int:
-    """The sum of all bytes, eight at a time."""
+    """The sum of all bytes, eight at a time, in four streams: one stream reads at half the rate."""
     total = 0
     for layer in (bands, state, qc):
-        for word in layer:
-            total += word
+        size = layer.size // 4
+        for n in range(size):
+            total += layer[n] + layer[size + n] + layer[2 * size + n] + layer[3 * size + n]
     return total
 
 

@@ -83,7 +83,7 @@ class BandRules:
     reasons: tuple[str, ...]
     """``fill``, then the reason of each of ``rules``."""
 
-    rules: NDArray[np.int64]
+    rules: NDArray[np.uint32]
     """The same decision rule by rule, (R, 4), to count what each loses."""
 
     whole: int
@@ -100,14 +100,14 @@ class LayerRules:
     fills: tuple[int, int, int]
     """Fill of the layer and of its two words."""
 
-    rules: NDArray[np.int64]
+    rules: NDArray[np.uint32]
     """Rules on the first word and on the second, (R, 4)."""
 
     ranges: tuple[int, int, int, int]
     """Lowest and highest usable value of the layer it depends on, then its own."""
 
     @property
-    def kernel(self) -> tuple[tuple[int, int, int], NDArray[np.int64], tuple[int, int, int, int]]:
+    def kernel(self) -> tuple[tuple[int, int, int], NDArray[np.uint32], tuple[int, int, int, int]]:
         """What the kernel takes."""
         return self.fills, self.rules, self.ranges
 
@@ -223,8 +223,8 @@ def _rows(word: str, which: int, accepted: Accepted) -> list[tuple[str, tuple[in
     ]
 
 
-def _table(rows: list[tuple[str, tuple[int, int, int, int]]]) -> NDArray[np.int64]:
-    return np.array([row for _, row in rows], np.int64).reshape(len(rows), 4)
+def _table(rows: list[tuple[str, tuple[int, int, int, int]]]) -> NDArray[np.uint32]:
+    return np.array([row for _, row in rows], np.uint32).reshape(len(rows), 4)
 
 
 def _layer_rules(

@@ -20,7 +20,7 @@ SIGNATURES = {
     rules._layer: (
         *(int16[:, ::1], int16[:, ::1], uint16[:, ::1], uint8[:, ::1]),
         types.UniTuple(int64, 3),
-        int64[:, ::1],
+        uint32[:, ::1],
         types.UniTuple(int64, 4),
         int32[::1],
         uint8[::1],
@@ -28,7 +28,7 @@ SIGNATURES = {
     ),
     rules._census: (
         *(uint16[:, ::1], uint32[:, ::1], boolean),
-        types.UniTuple(int64, 2),
-        *(int64[:, ::1], int64, int64[:, ::1]),
+        types.UniTuple(uint32, 2),
+        *(uint32[:, ::1], int64, int64[:, ::1]),
     ),
 }

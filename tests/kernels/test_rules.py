@@ -23,8 +23,9 @@ def heat(dates: int, pixels: int) -> tuple[NDArray[Any], ...]:
     return lst, rng.integers(0, 256, (dates, pixels), np.uint8), view_time
 
 
-def compiled(fields: dict[tuple[int, int], set[int]], word: int = 0) -> NDArray[np.int64]:
-    return np.array([rule(word, bits, values) for bits, values in fields.items()])
+def compiled(fields: dict[tuple[int, int], set[int]], word: int = 0) -> NDArray[np.uint32]:
+    rows = [rule(word, bits, values) for bits, values in fields.items()]
+    return np.array(rows, np.uint32)
 
 
 @pytest.mark.parametrize("together", [1, 5])
