@@ -32,7 +32,7 @@ from chunked_files import rechunk
 from granule_files import write_hdf4
 
 from rsei.engine.sources.grids import Window
-from rsei.engine.sources.hdf4 import Granule4, Request, read_layers
+from rsei.engine.sources.hdf4 import HDF4File, Request, read_layers
 from rsei.engine.sources.sds import Chunks, Stored
 
 SIDE = 2400
@@ -67,7 +67,7 @@ def with_pyhdf(path: Path) -> Arrays:
 
 
 def ours(path: Path, outs: Arrays, threads: int) -> Arrays:
-    with Granule4(path) as file:
+    with HDF4File(path) as file:
         read_layers(file, [Request(name, WHOLE, outs[name]) for name in NAMES], threads)
     return outs
 
@@ -75,7 +75,7 @@ def ours(path: Path, outs: Arrays, threads: int) -> Arrays:
 def streams(path: Path) -> list[tuple[bytes, int]]:
     """Every deflate stream of the layers, in memory, with its inflated size."""
     found = []
-    with Granule4(path) as file:
+    with HDF4File(path) as file:
         for name in NAMES:
             dataset = file.dataset(name)
             pieces = [dataset.layout]
@@ -137,7 +137,7 @@ def measure(path: Path, right: Arrays, repeats: int) -> dict[str, Any]:
     part = {name: np.empty(window.shape, outs[name].dtype) for name in NAMES}
 
     def tenth() -> None:
-        with Granule4(path) as file:
+        with HDF4File(path) as file:
             read_layers(file, [Request(name, window, part[name]) for name in NAMES], 1)
 
     times |= interleaved({"ours, a tenth of the rows": tenth}, repeats)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rsei.engine.sources.hdf4 import Granule4
+from rsei.engine.sources.hdf4 import HDF4File
 from rsei.engine.sources.sds import DATA, DIMENSIONS, NUMERIC_DATA_GROUP, STREAM
 
 FILL = bytes([9, 8, 7, 6])
@@ -67,7 +67,7 @@ def rechunk(
     """
     file = Appender(path)
     ref = 20_000
-    with Granule4(path) as source:
+    with HDF4File(path) as source:
         for dataset in source.datasets.values():
             group = next(r for tag, r in dataset.group.members if tag == NUMERIC_DATA_GROUP)
             parts = dict(struct.iter_unpack(">HH", source.element(NUMERIC_DATA_GROUP, group)))

@@ -11,7 +11,7 @@ from .descriptors import reading
 from .encoding import Tags, canonical, encoding, is_canonical
 from .errors import GranuleError, GridError
 from .grids import SINUSOIDAL, SINUSOIDAL_1KM, SINUSOIDAL_500M, Window, tile_window
-from .hdf4 import Granule4, Request, read_layers
+from .hdf4 import HDF4File, Request, read_layers
 from .located import Located, Name, Source, name_of
 from .products import Layer, Product
 from .structure import Grid, Origin, block, grids, origin
@@ -23,7 +23,7 @@ def locate(path: Path, name: Name, product: Product) -> list[Located]:
     Raises GranuleError for a damaged file, a missing layer, and wherever name, core metadata, grid
     and layers contradict each other.
     """
-    with Granule4(path) as file:
+    with HDF4File(path) as file:
         with reading(path, "its metadata"):
             found = grids(block(file.attributes, "StructMetadata"))
             core = block(file.attributes, "CoreMetadata") or block(
@@ -132,7 +132,7 @@ def read(
     Raises GranuleError for damage and for tags that contradict the product table.
     """
     path = sources[0][0].path
-    with Granule4(path) as file:
+    with HDF4File(path) as file:
         requests, widened = [], []
         for source, layer, out in sources:
             dataset = file.dataset(source.stored)

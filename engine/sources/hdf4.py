@@ -41,7 +41,7 @@ LIBRARY = Lock()
 """Held while the HDF4 library works, which is not thread safe."""
 
 
-class Granule4(Descriptors):
+class HDF4File(Descriptors):
     """An open HDF4 file: attributes and arrays by name. Reading is safe from several threads."""
 
     def __init__(self, path: Path):
@@ -197,10 +197,10 @@ class Request:
     """Array of that shape; its type may differ from the stored one in byte order alone."""
 
 
-def read_layers(file: Granule4, requests: Sequence[Request], threads: int | None = None) -> None:
+def read_layers(file: HDF4File, requests: Sequence[Request], threads: int | None = None) -> None:
     """Reads several layers at once, in ``threads`` (None: as many as there are cores).
 
-    Raises GranuleError as ``Granule4.read``.
+    Raises GranuleError as ``HDF4File.read``.
     """
 
     def read(request: Request) -> None:

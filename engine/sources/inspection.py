@@ -16,7 +16,7 @@ from .encoding import Tags
 from .errors import InputError, RasterError
 from .files import first_bytes
 from .grids import SINUSOIDAL
-from .hdf4 import Granule4
+from .hdf4 import HDF4File
 from .located import name_of
 from .products import QUALITY_FIELDS, plain, products
 from .rasterfiles import HDF5, TIFF, opened_tiff
@@ -79,7 +79,7 @@ def inspect(path: Path) -> dict[str, Any]:
         layers = _netcdf(path)
     else:
         # the granule reader says what it is instead: empty, or a web page
-        Granule4(path).close()
+        HDF4File(path).close()
         raise InputError(f"{path}: expected HDF4, GeoTIFF or NetCDF-4, found {start!r}")
     name = name_of(path.name)
     report: dict[str, Any] = {
@@ -171,7 +171,7 @@ def _fields(
 
 
 def _hdf4(path: Path) -> Iterator[Found]:
-    with closing(Granule4(path)) as file:
+    with closing(HDF4File(path)) as file:
         with reading(path, "its metadata"):
             placed = grids(block(file.attributes, "StructMetadata"))
         for name, dataset in file.datasets.items():
@@ -191,7 +191,7 @@ def _hdf4(path: Path) -> Iterator[Found]:
             )
 
 
-def _whole(file: Granule4, name: str) -> Blocks:
+def _whole(file: HDF4File, name: str) -> Blocks:
     yield file.whole(name)
 
 

@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as Part
 
 from .encoding import Tags, canonical, encoding
-from .errors import GranuleError, RasterError
+from .errors import GranuleError
 from .files import first_bytes
 from .grids import Window
 from .located import Located, Name, Source
 from .products import Layer, Product, plain
-from .rasterfiles import TIFF, opened_tiff
+from .rasterfiles import SAFE, TIFF
 
 
 def refuse(path: Path, expected: str, start: bytes) -> GranuleError:
@@ -39,11 +40,9 @@ def opened(path: Path) -> Iterator[Any]:
     if not start.startswith(TIFF):
         raise refuse(path, "a GeoTIFF", start)
     try:
-        with opened_tiff(path) as file:
+        with rasterio.Env(**SAFE), rasterio.open(path, driver="GTiff", sharing=False) as file:
             yield file
-    except RasterError as error:
-        raise GranuleError(str(error)) from error
-    except (RasterioError, ValueError) as error:
+    except (RasterioError, NotGeoreferencedWarning, ValueError) as error:
         raise GranuleError(
             f"{path}: expected a whole GeoTIFF, found damage ({error}); download it again"
         ) from error

@@ -4,6 +4,7 @@ import logging
 import os
 import pickle
 import shutil
+import warnings
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -426,6 +427,27 @@ def test_what_is_no_geotiff_is_bad(tmp_path: Path, content: bytes, found: str) -
     path = tmp_path / "MOD09A1.061_sur_refl_b01_doy2022153_aid0001.tif"
     path.write_bytes(content)
     assert re.search(found, only_bad(tmp_path))
+
+
+def test_a_geotiff_without_a_place_is_bad(tmp_path: Path) -> None:
+    from affine import Affine
+    from rasterio.errors import NotGeoreferencedWarning
+
+    path = tmp_path / "MOD09A1.061_sur_refl_b01_doy2022153_aid0001.tif"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        write_tiff(path, np.zeros((4, 5), "int16"), Affine.identity(), "")
+        assert "expected a coordinate system and a grid" in only_bad(tmp_path)
+
+
+def test_files_beside_a_geotiff_change_nothing(tmp_path: Path) -> None:
+    array = np.arange(600, dtype="int16").reshape(20, 30)
+    path = appeears(tmp_path, "MOD09A1", "red", array, nodata=-28672)
+    text = "<PAMDataset><PAMRasterBand band='1'><Scale>0.5</Scale></PAMRasterBand></PAMDataset>"
+    path.with_suffix(".tif.aux.xml").write_text(text)
+    path.with_suffix(".tfw").write_text("1\n0\n0\n-1\n0\n0\n")
+    granule = catalogue(tmp_path).granules[0]
+    assert np.array_equal(read(granule, ["red"], granule.window)["red"], array)
 
 
 @pytest.mark.parametrize("content", [b"", b"CDF\x01", b"<html>", b"\x89HDF\r\n\x1a\n" + bytes(99)])

@@ -15,7 +15,7 @@ from pyhdf.SD import SD, SDC
 from rsei.engine.sources import hdf4
 from rsei.engine.sources.errors import GranuleError
 from rsei.engine.sources.grids import Window
-from rsei.engine.sources.hdf4 import Granule4, Request, read_layers
+from rsei.engine.sources.hdf4 import HDF4File, Request, read_layers
 from rsei.engine.sources.products import products
 from rsei.engine.sources.sds import Chunks, Stored
 
@@ -33,7 +33,7 @@ def same(ours: NDArray[Any], theirs: NDArray[Any]) -> bool:
 
 def assert_identical(path: Path) -> None:
     peer = SD(str(path), SDC.READ)
-    with Granule4(path) as file:
+    with HDF4File(path) as file:
         assert set(file.datasets) == set(peer.datasets())
         for name in file.datasets:
             sds = peer.select(name)
@@ -54,7 +54,7 @@ def test_real_reflectance_is_read_without_the_hdf4_library(
 ) -> None:
     monkeypatch.setattr(hdf4, "SD", None)
     for name in GRANULES:
-        with Granule4(real_data / "granules" / name) as file:
+        with HDF4File(real_data / "granules" / name) as file:
             for layer, dataset in file.datasets.items():
                 if len(dataset.shape) == 2:
                     assert isinstance(dataset.layout, Stored | Chunks)
@@ -66,7 +66,7 @@ def test_real_reflectance_is_read_without_the_hdf4_library(
 def test_every_layout_is_identical_to_pyhdf(tmp_path: Path, product: str, how: str) -> None:
     path = write_granule(tmp_path, product, DAY, how=how)
     assert_identical(path)
-    with Granule4(path) as file:
+    with HDF4File(path) as file:
         known = {type(dataset.layout) for dataset in file.datasets.values()}
     assert known == {type(None) if how == "rle" else Stored}
 
@@ -79,7 +79,7 @@ def test_chunks_with_margins_are_identical_to_pyhdf(
     path = rechunk(write_granule(tmp_path, "MOD09A1", DAY), shape, plain=plain)
     assert_identical(path)
     monkeypatch.setattr(hdf4, "SD", None)  # and that without its help
-    with Granule4(path) as file:
+    with HDF4File(path) as file:
         for name in file.datasets:
             file.whole(name)
 
@@ -91,7 +91,7 @@ def test_chunks_that_are_not_there_are_fill_as_in_pyhdf(tmp_path: Path) -> None:
 
 def test_a_window_of_chunks_is_that_part_of_the_whole(tmp_path: Path) -> None:
     path = rechunk(write_granule(tmp_path, "MOD13A1", DAY), (7, 12))
-    with Granule4(path) as file:
+    with HDF4File(path) as file:
         for window in (Window(6, 11, 2, 2), Window(13, 0, 7, 30), Window(19, 29, 1, 1)):
             for name in file.datasets:
                 out = np.empty(window.shape, file.dataset(name).dtype)
@@ -114,7 +114,7 @@ def test_values_in_an_external_file_come_by_the_library(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = write_granule(tmp_path, "MOD11A2", DAY, how="external")
-    with Granule4(path) as file:
+    with HDF4File(path) as file:
         assert file.dataset("QC_Day").layout is None
     assert_identical(path)
 
@@ -124,7 +124,7 @@ def test_values_in_an_external_file_come_by_the_library(
 )
 def test_a_window_is_that_part_of_the_whole(real_data: Path, window: Window) -> None:
     for name in GRANULES[:2]:
-        with Granule4(real_data / "granules" / name) as file:
+        with HDF4File(real_data / "granules" / name) as file:
             for layer in [layer for layer, sds in file.datasets.items() if len(sds.shape) == 2]:
                 out = np.empty(window.shape, file.dataset(layer).dtype)
                 file.read(layer, window, out)
@@ -143,7 +143,7 @@ def test_chunks_outside_a_window_are_not_inflated(
         return genuine(data, size)
 
     monkeypatch.setattr(hdf4, "_inflate", counted)
-    with Granule4(real_data / "granules" / GRANULES[1]) as file:
+    with HDF4File(real_data / "granules" / GRANULES[1]) as file:
         window = Window(31, 0, 2, 9)
         file.read("sur_refl_b01_1", window, np.empty(window.shape, ">i2"))
     assert inflated == [32 * 2400 * 2] * 2
@@ -152,7 +152,7 @@ def test_chunks_outside_a_window_are_not_inflated(
 @pytest.mark.parametrize("threads", [None, 1, 2, 3])
 def test_threads_change_nothing(real_data: Path, threads: int | None) -> None:
     window = Window(1000, 3, 700, 2200)
-    with Granule4(real_data / "granules" / GRANULES[1]) as file:
+    with HDF4File(real_data / "granules" / GRANULES[1]) as file:
         names = [
             name for name in file.datasets if name.startswith("sur_refl") and name.endswith("_1")
         ]
@@ -164,7 +164,7 @@ def test_threads_change_nothing(real_data: Path, threads: int | None) -> None:
 
 
 def test_arrays_stay_big_endian(real_data: Path) -> None:
-    with Granule4(real_data / "granules" / GRANULES[0]) as file:
+    with HDF4File(real_data / "granules" / GRANULES[0]) as file:
         assert file.dataset("sur_refl_b01").dtype == np.dtype(">i2")
         assert file.dataset("sur_refl_qc_500m").dtype == np.dtype(">u4")
 
@@ -178,7 +178,7 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read_all(path: Path) -> dict[str, NDArray[Any]]:
-    with Granule4(path) as file:
+    with HDF4File(path) as file:
         return {name: file.whole(name) for name in file.datasets} | {
             f"{name} {key}": np.array(str(value))
             for name in file.datasets
@@ -200,13 +200,13 @@ def test_what_is_no_granule_is_named(tmp_path: Path, content: bytes, found: str)
     path = tmp_path / "MOD09A1.A2022153.h18v04.061.2022162000000.hdf"
     path.write_bytes(content)
     with pytest.raises(GranuleError, match=found) as error:
-        Granule4(path)
+        HDF4File(path)
     assert path.name in str(error.value) and "download it again" in str(error.value)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(GranuleError, match=r"absent\.hdf"):
-        Granule4(tmp_path / "absent.hdf")
+        HDF4File(tmp_path / "absent.hdf")
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.9, 0.999])
@@ -240,7 +240,7 @@ def test_a_flipped_bit_of_metadata_ends_in_values_or_in_a_named_error(
 
 def test_a_flipped_bit_of_a_stream_is_always_an_error(healthy: Path, tmp_path: Path) -> None:
     data, rng = healthy.read_bytes(), np.random.default_rng(6)
-    with Granule4(healthy) as file:
+    with HDF4File(healthy) as file:
         layouts = [dataset.layout for dataset in file.datasets.values()]
         places = [file._places[one.element] for one in layouts if isinstance(one, Stored)]
     assert len(places) == 3
@@ -252,7 +252,7 @@ def test_a_flipped_bit_of_a_stream_is_always_an_error(healthy: Path, tmp_path: P
 
 
 def test_a_flipped_bit_in_a_stream_names_the_layer(healthy: Path, tmp_path: Path) -> None:
-    with Granule4(healthy) as file:
+    with HDF4File(healthy) as file:
         stored = file.dataset("500m 16 days NDVI").layout
         assert isinstance(stored, Stored)
         offset, length = file._places[stored.element]
@@ -260,12 +260,12 @@ def test_a_flipped_bit_in_a_stream_names_the_layer(healthy: Path, tmp_path: Path
     data[offset + length // 2] ^= 16
     path = tmp_path / "flipped.hdf"
     path.write_bytes(data)
-    with Granule4(path) as file, pytest.raises(GranuleError, match=r"flipped\.hdf.*16 days NDVI"):
+    with HDF4File(path) as file, pytest.raises(GranuleError, match=r"flipped\.hdf.*16 days NDVI"):
         file.whole("500m 16 days NDVI")
 
 
 def test_a_checksum_that_disagrees_is_an_error(healthy: Path, tmp_path: Path) -> None:
-    with Granule4(healthy) as file:
+    with HDF4File(healthy) as file:
         stored = file.dataset("500m 16 days VI Quality").layout
         assert isinstance(stored, Stored)
         offset, length = file._places[stored.element]
@@ -273,7 +273,7 @@ def test_a_checksum_that_disagrees_is_an_error(healthy: Path, tmp_path: Path) ->
     data[offset + length - 1] ^= 1
     path = tmp_path / "checksum.hdf"
     path.write_bytes(data)
-    with Granule4(path) as file, pytest.raises(GranuleError, match="VI Quality"):
+    with HDF4File(path) as file, pytest.raises(GranuleError, match="VI Quality"):
         file.whole("500m 16 days VI Quality")
 
 
@@ -293,9 +293,9 @@ def test_descriptor_blocks_in_a_ring_end(healthy: Path, tmp_path: Path) -> None:
     path = tmp_path / "ring.hdf"
     path.write_bytes(data)
     with pytest.raises(GranuleError, match="ring"):
-        Granule4(path)
+        HDF4File(path)
 
 
 def test_a_missing_layer_is_named(healthy: Path) -> None:
-    with Granule4(healthy) as file, pytest.raises(GranuleError, match="expected a layer EVI"):
+    with HDF4File(healthy) as file, pytest.raises(GranuleError, match="expected a layer EVI"):
         file.read("EVI", Window(0, 0, 1, 1), np.empty((1, 1)))
