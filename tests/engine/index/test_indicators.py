@@ -172,7 +172,7 @@ def test_settings_refuse_what_they_cannot_mean() -> None:
     with pytest.raises(ValidationError, match="low < high"):
         UserRaster(raster="x.tif", range=(1, -1))
     with pytest.raises(ValidationError):
-        WaterSettings(mndwi="otzu")  # type: ignore[arg-type]
+        WaterSettings(mndwi="otzu")
     with pytest.raises(ValidationError):
         WaterSettings(mndwi=3.0)
 

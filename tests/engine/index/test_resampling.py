@@ -32,9 +32,7 @@ def test_nearest_is_the_pixel_around(home: Home, shift: int) -> None:
             assert found[row, column] == np.float32(place[0] + place[1] / 10_000)
 
 
-def bilinear(
-    coarse: NDArray[np.float32], window: Window, row: int, column: int
-) -> float | np.floating:
+def bilinear(coarse: NDArray[np.float32], window: Window, row: int, column: int) -> float:
     """The definition, at one fine pixel, in double precision."""
     y, x = (row + 0.5) / 2 - 0.5 - window.top, (column + 0.5) / 2 - 0.5 - window.left
     total = weight = 0.0
@@ -44,7 +42,7 @@ def bilinear(
             if inside and not np.isnan(coarse[r, c]):
                 share = (1 - abs(y - r)) * (1 - abs(x - c))
                 total, weight = total + share * float(coarse[r, c]), weight + share
-    return total / weight if weight >= 0.5 else np.nan
+    return total / weight if weight >= 0.5 else float("nan")
 
 
 def test_bilinear_with_gaps(home: Home) -> None:
