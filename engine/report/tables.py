@@ -28,7 +28,7 @@ OF_THE_RUN = (
             text("product", "Product"),
             text("date", "First day of the period, ISO 8601"),
             text("tile", "Tile, or name of the grid"),
-            text("status", "present, missing, bad or replaced"),
+            text("status", "present, missing or bad"),
         ),
     ),
     Table(

@@ -224,7 +224,7 @@ def status(folder: Path, why: bool) -> Status:
     return Status(
         study=study.study.name,
         out=folder,
-        stages=tuple((stage, *counts) for stage, counts in done.items()),
+        stages=tuple((stage, tasks, made) for stage, (tasks, made) in done.items()),
         missing=tuple(missing),
         quarantined=journal.quarantined(),
         why=tuple(reasons),

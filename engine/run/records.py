@@ -46,7 +46,7 @@ def extremes(record: dict[str, Any]) -> Extremes:
 
 
 def _pixel(one: Extreme | None) -> list[Any] | None:
-    return one and [one.value, one.row, one.column]
+    return None if one is None else [one.value, one.row, one.column]
 
 
 def pixels_record(found: Extremes) -> dict[str, Any]:

@@ -12,6 +12,9 @@ from .survey import Place, Survey
 
 Row = dict[str, Any]
 
+OF_RASTERS = ("no_wet", "no_ndbsi", "out_of_range")
+"""Reasons that need a user's own raster; they are listed where they occur."""
+
 
 def payloads(store: Store, survey: Survey, stage: str) -> Iterator[tuple[Place, int, Row]]:
     """Area, epoch and payload of every committed task of ``composite`` or ``write``."""
@@ -71,8 +74,9 @@ def exclusions(store: Store, survey: Survey) -> Iterator[Row]:
     for place, epoch, payload in payloads(store, survey, "composite"):
         counted = payload["summary"]["reasons"]
         for reason in REASONS:
-            one = {"area": place.area.name, "epoch": epoch, "reason": reason}
-            yield one | {"n": counted[reason]}
+            if counted[reason] or reason not in OF_RASTERS:
+                one = {"area": place.area.name, "epoch": epoch, "reason": reason}
+                yield one | {"n": counted[reason]}
 
 
 def extremes(store: Store, survey: Survey) -> Iterator[Row]:

@@ -115,7 +115,7 @@ class Survey:
     def coverage(self) -> Iterator[tuple[str, date, str, str]]:
         """Product, date, tile and status of every composite that the season should have.
 
-        The status is ``found``, ``missing``, or ``quarantined`` for one that cannot be read.
+        The status is ``present``, ``missing``, or ``bad`` for one that cannot be read.
         """
         found = {(g.product, g.date, g.tile) for s in self.shelves.values() for g in _all(s)}
         damaged = {(n.product, n.date, n.tile) for b in self.bad if (n := name_of(b.path.name))}
@@ -126,8 +126,8 @@ class Survey:
                 for start in self.season.dates(year, products()[name]):
                     for tile in tiles:
                         one = (name, start, tile)
-                        status = "found" if one in found else "missing"
-                        yield *one, "quarantined" if one in damaged else status
+                        status = "present" if one in found else "missing"
+                        yield *one, "bad" if one in damaged else status
 
 
 def _all(shelf: Shelf) -> Iterator[Granule]:
