@@ -147,12 +147,3 @@ def read(
         read_layers(file, requests, threads)
     for values, layer, variant, out in widened:
         out[...] = canonical(values, layer, variant, str(path))
-
-
-def stored_dtype(layer: Layer) -> np.dtype[Any]:
-    """The type in which a layer is read without swapping its bytes.
-
-    >>> stored_dtype(Layer("red", "", "value", "int16", 0, 1, 0, None, "1", ()))
-    dtype('>i2')
-    """
-    return np.dtype(layer.dtype).newbyteorder(">")

@@ -49,21 +49,24 @@ def files_below(folder: Path) -> Iterator[Path]:
     def fail(error: OSError) -> None:
         raise GranuleError(f"{error.filename}: cannot be listed: {error.strerror}") from error
 
-    seen: set[tuple[int, int]] = set()
+    places, names = {_identity(folder)}, set[tuple[str, str]]()
     for place, folders, files in os.walk(folder, onerror=fail, followlinks=True):
-        folders[:] = [name for name in sorted(folders) if _new(Path(place, name), seen)]
+        inner = {name: _identity(Path(place, name)) for name in sorted(folders)}
+        folders[:] = [name for name, identity in inner.items() if identity not in places]
+        places |= set(inner.values())
         for name in sorted(files):
             path = Path(place, name)
-            if path.is_file() and _new(path, seen):
+            # A store may hold one content under several names: those are several files.
+            key = os.path.realpath(path), name
+            if path.is_file() and key not in names:
+                names.add(key)
                 yield path
 
 
-def _new(path: Path, seen: set[tuple[int, int]]) -> bool:
-    """Whether a file or folder was not met before, under this name or another."""
-    status = path.stat()
-    known = (status.st_dev, status.st_ino) in seen
-    seen.add((status.st_dev, status.st_ino))
-    return not known
+def _identity(folder: Path) -> tuple[int, int]:
+    """What tells a folder from others, by whatever link it was reached."""
+    status = folder.stat()
+    return status.st_dev, status.st_ino
 
 
 def catalogue(folder: Path, collection: str = "061", mixed_collections: bool = False) -> Catalogue:
@@ -199,17 +202,9 @@ def read(
     layers = {name: product.layer(name) for name in names}
     sources = {name: granule.source(name) for name in names}
     arrays = {
-        name: out[name]
-        if out is not None and name in out
-        else np.empty(window.shape, _dtype(layer.dtype, sources[name]))
+        name: _array(layer, sources[name], window, (out or {}).get(name))
         for name, layer in layers.items()
     }
-    for name, array in arrays.items():
-        if array.dtype.newbyteorder("=") != layers[name].dtype or array.shape != window.shape:
-            raise TypeError(
-                f"expected {layers[name].dtype} {window.shape} for {name}, "
-                f"found {array.dtype} {array.shape}"
-            )
     shared = granule.window & window
     if shared != window:
         for name, array in arrays.items():
@@ -223,9 +218,20 @@ def read(
     return arrays
 
 
-def _dtype(name: str, source: Source) -> np.dtype[Any]:
-    dtype = np.dtype(name)
-    return dtype.newbyteorder(">") if source.format == "hdf4" else dtype
+def _array(
+    layer: Layer, source: Source, window: Window, given: NDArray[Any] | None
+) -> NDArray[Any]:
+    """The array to be filled: the one given, or a new one in the file's byte order."""
+    if given is None:
+        dtype = np.dtype(layer.dtype)
+        hdf4 = source.format == "hdf4"
+        return np.empty(window.shape, dtype.newbyteorder(">") if hdf4 else dtype)
+    if given.dtype.newbyteorder("=") != layer.dtype or given.shape != window.shape:
+        raise TypeError(
+            f"expected {layer.dtype} {window.shape} for {layer.name}, "
+            f"found {given.dtype} {given.shape}"
+        )
+    return given
 
 
 def _read(

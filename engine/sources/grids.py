@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from odc.geo import CRS
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
+from pyproj.exceptions import ProjError
 
 from .errors import GridError
 
@@ -190,8 +191,14 @@ class Lattice:
 
 @lru_cache(maxsize=64)
 def carrier(source: str, target: str) -> Transformer:
-    """Carries x, y of one CRS to another."""
-    return Transformer.from_crs(source, target, always_xy=True)
+    """Carries x, y of one CRS to another; raises GridError where PROJ knows no way."""
+    try:
+        return Transformer.from_crs(source, target, always_xy=True)
+    except ProjError as error:
+        raise GridError(
+            f"expected a way from one coordinate system to another, found none from {source[:99]} "
+            f"to {target[:99]}: {error}; check the file's coordinate system"
+        ) from error
 
 
 RADIUS = 6371007.181

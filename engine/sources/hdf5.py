@@ -113,11 +113,14 @@ def pixels(
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """The file; raises RasterError where it is damaged."""
+    """The file; raises RasterError where it is damaged.
+
+    A damaged file may open: then its names, numbers and axes contradict each other.
+    """
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, RuntimeError, KeyError) as error:
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError, OverflowError) as error:
         raise RasterError(f"{path}: damaged: {error}; get it again") from error
 
 

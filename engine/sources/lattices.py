@@ -7,6 +7,7 @@ nest 2 x 2 in it, perhaps shifted by one pixel. So the tile of one request has o
 
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 
@@ -55,15 +56,18 @@ class Lattices:
             seen = set()
             for one in order:
                 form = (one.crs, one.transform, one.shape)
-                if _is_coarse(one) == coarse and form not in seen and self._find(one) is None:
-                    known.append(_own(one))
+                new = _is_coarse(one) == coarse and form not in seen and self._find(one) is None
                 seen.add(form)
+                if new:
+                    with suppress(GridError):  # ``place`` tells, for each file
+                        known.append(_own(one))
 
     def place(self, one: Located) -> Place:
         """The place of one of the files. Raises GridError for a grid that is not north-up."""
         found = self._find(one)
         if found is None:
-            raise GridError(f"expected a grid met before, found {one.transform!r}")
+            _own(one)
+            raise GridError(f"expected a file that was met before, found {one.transform!r}")
         return found
 
     def _find(self, one: Located) -> Place | None:

@@ -203,7 +203,7 @@ def opened_tiff(path: Path) -> Iterator[rasterio.DatasetReader]:
             warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
             with rasterio.open(path, driver="GTiff", sharing=False) as dataset:
                 yield dataset
-    except rasterio.errors.RasterioIOError as error:
+    except (rasterio.errors.RasterioError, rasterio.errors.RasterioIOError, ValueError) as error:
         raise RasterError(f"{path}: damaged: {error.__cause__ or error}; get it again") from error
 
 

@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
+from .errors import GranuleError
 from .grids import SINUSOIDAL, SINUSOIDAL_500M, Window, tile_window, tiles
 from .simulated_files import written_once
 from .simulated_granules import Header, product_form, write_granule
 from .simulated_inputs import write_rasters, write_vectors
 from .simulated_place import DEMO_SEED, DEMO_WINDOW, demo_place
 from .simulated_region import Region
-from .simulated_scenes import SEASON, Scene, day_of
-from .simulated_surface import Surface
+from .simulated_scenes import Scene, even
+from .simulated_surface import SEASON, Surface, day_of
 from .simulated_truth import Truth, truth
 from .simulated_world import PIT, REACH_KM, THRESHOLD_KM2, WEIGHTS, World
 
@@ -31,6 +32,7 @@ __all__ = [
     "World",
     "demo_place",
     "demo_world",
+    "even",
     "season_dates",
     "truth",
     "write_demo",
@@ -63,14 +65,21 @@ def season_dates(product: str, years: Iterable[int]) -> list[dt.date]:
 
 def write_granules(
     folder: Path, product: str, world: World, dates: Iterable[dt.date]
-) -> Iterator[Path]:
-    """Write a product's granules over ``world``, one a tile and date, and yield their paths.
+) -> list[Path]:
+    """Write a product's granules over ``world``, one a tile and date; their paths.
 
     ``product`` is an ESDT name with its collection, such as ``MYD11A2.006``; the world's window may
-    be any, of whole 1 km pixels, and lie over several tiles. Files that exist are kept and their
-    scenes not made again. Raises GranuleError for an unknown product.
+    lie over several tiles. Files that exist are kept and their scenes not made again. Raises
+    GranuleError for an unknown product, and where a 1 km product would cut a pixel (see ``even``).
     """
+    return list(_granules(folder, product, world, dates))
+
+
+def _granules(folder: Path, product: str, world: World, dates: Iterable[dt.date]) -> Iterator[Path]:
+    """``write_granules``, a path at a time."""
     form = product_form(product.split(".")[0])
+    if form.lattice != SINUSOIDAL_500M and world.window != even(world.window):
+        raise GranuleError(f"expected a window of whole 1 km pixels, found {world.window}")
     surface, year = None, 0
     for date in dates:
         if (form.name, date) in NEVER_MADE:
@@ -118,7 +127,7 @@ def write_demo(folder: Path, seed: int = DEMO_SEED, progress: Progress | None = 
     total = len(made) * len(tiles(DEMO_WINDOW))
     written = 0
     for product, dates in jobs:
-        for _ in write_granules(folder / "granules", product, world, dates):
+        for _ in _granules(folder / "granules", product, world, dates):
             written += 1
             if progress:
                 progress(written, total)

@@ -11,17 +11,11 @@ from numpy.typing import NDArray
 
 from .grids import Window
 from .simulated_noise import Field, key, octets
-from .simulated_surface import Surface
+from .simulated_surface import Surface, course
 from .simulated_weather import Weather
 from .simulated_world import World
 
 Layers = dict[str, NDArray[Any]]
-
-SEASON = range(153, 274, 8)
-"""Days of the year on which the 8-day periods of June to September start."""
-
-GREENING = 0.07
-"""Amplitude of the season's course of vegetation, share of cover."""
 
 WARMING_K = 2.2
 """Amplitude of the season's course of temperature, K."""
@@ -49,18 +43,6 @@ BYTE_SD = 73.9
 """Standard deviation of a uniform byte."""
 
 FILL_REFLECTANCE, FILL_QC, FILL_STATE = -28672, 4294967295, 65535
-
-
-def day_of(year: int, day: int) -> dt.date:
-    """The date of a day of the year, counted from 1."""
-    return dt.date(year, 1, 1) + dt.timedelta(day - 1)
-
-
-def course(date: dt.date) -> float:
-    """The season's course, -1 … 1, whose mean over ``SEASON`` is 0; it peaks in early August."""
-    shape = np.cos(2 * np.pi * (np.asarray(SEASON) - 215) / 240)
-    day = date.timetuple().tm_yday
-    return float(np.cos(2 * np.pi * (day - 215) / 240) - shape.mean())
 
 
 def view_hour(platform: str, year: int) -> float:
@@ -114,11 +96,6 @@ class Scene:
         seed = key(self.world.seed, self.product, self.date.toordinal())
         return octets(seed, self.world.window)
 
-    def clear(self, band: int) -> Field:
-        """Surface reflectance without a sky, (h, w); bands count from 1."""
-        more = np.float32(GREENING * course(self.date))
-        return self.surface.reflectance[band - 1] + more * self.surface.greening[band - 1]
-
     def _reflectance(self) -> Layers:
         """MOD09A1: bands, quality and state words, angles, day of the year."""
         sky = self.weather()
@@ -131,14 +108,14 @@ class Scene:
         haze = np.asarray(CIRRUS_GAIN, np.float32)[sky.cirrus] * (1 - veil)
         out: Layers = {}
         for band in range(7):
-            ground = self.clear(band + 1)
+            ground = self.surface.on(self.date, band + 1)
             if snow.any():
                 ground[snow] = SNOW[band]
             seen = ground * through + haze + np.float32(CLOUD[band]) * veil
             stored = (seen * np.float32(10000)).astype(np.int16)
             stored += self._noise(NOISE[band], band)
             if band == self._faulty_band:
-                stored += np.where(faults == 7, 8 * self._noise(NOISE[band], 7), 0)
+                stored += np.where(faults == 7, 8 * self._noise(NOISE[band], 0), 0)
                 stored += np.where(faults == 8, np.int16(900), np.int16(0))
             np.clip(stored, -100, 16000, out=stored)
             stored[opaque | sky.gap] = FILL_REFLECTANCE
@@ -228,7 +205,7 @@ class Scene:
         snow, gap = first.snow(self.world.dem), first.gap & second.gap
         cloudy, marginal = excess > 0, (excess > -0.45) & (excess <= 0)
         lost = np.where(cloudy, 0.75, np.where(marginal, 0.04, np.where(snow, 0.9, 0)))
-        red, nir, blue, swir2 = (self.clear(band) for band in (1, 2, 3, 7))
+        red, nir, blue, swir2 = (self.surface.on(self.date, band) for band in (1, 2, 3, 7))
         ndvi = (nir - red) / (nir + red) * (1 - lost)
         evi = 2.5 * (nir - red) / (nir + 6 * red - 7.5 * blue + 1) * (1 - lost)
         side = {"EVI": evi, "red reflectance": red, "NIR reflectance": nir}

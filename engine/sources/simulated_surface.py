@@ -1,5 +1,6 @@
 """What a perfect instrument would see of a landscape: reflectance and temperature of a season."""
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,6 +19,25 @@ SPECTRA: Mapping[str, tuple[float, ...]] = {
     "river": (0.065, 0.045, 0.048, 0.075, 0.016, 0.010, 0.006),
 }
 """Surface reflectance of pure surfaces, b1 … b7. Source: typical of spectral libraries, rounded."""
+
+
+SEASON = range(153, 274, 8)
+"""Days of the year on which the 8-day periods of June to September start."""
+
+GREENING = 0.07
+"""Amplitude of the season's course of vegetation, share of cover."""
+
+
+def day_of(year: int, day: int) -> dt.date:
+    """The date of a day of the year, counted from 1."""
+    return dt.date(year, 1, 1) + dt.timedelta(day - 1)
+
+
+def course(date: dt.date) -> float:
+    """The season's course, -1 … 1, whose mean over ``SEASON`` is 0; it peaks in early August."""
+    shape = np.cos(2 * np.pi * (np.asarray(SEASON) - 215) / 240)
+    day = date.timetuple().tm_yday
+    return float(np.cos(2 * np.pi * (day - 215) / 240) - shape.mean())
 
 
 @dataclass(frozen=True)
@@ -49,6 +69,11 @@ class Surface:
         wet = world.water
         land += (_waters(world) - land) * wet
         return cls(land, greening * (1 - wet), (heat + (297.5 - heat) * wet).astype(np.float32))
+
+    def on(self, date: dt.date, band: int) -> Field:
+        """Surface reflectance of one band on a day of the season, (h, w); bands count from 1."""
+        more = np.float32(GREENING * course(date))
+        return self.reflectance[band - 1] + more * self.greening[band - 1]
 
 
 def _plants(world: World) -> Field:

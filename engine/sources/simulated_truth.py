@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .simulated_noise import Field
-from .simulated_scenes import GREENING, course, day_of, seen_lst
-from .simulated_surface import Surface
+from .simulated_scenes import seen_lst
+from .simulated_surface import Surface, day_of
 from .simulated_world import World
 
 WETNESS = (0.1147, 0.2489, 0.2408, 0.3132, -0.3122, -0.6416, -0.5087)
@@ -55,10 +55,7 @@ def truth(world: World, epoch: int, reach: int = 1, platform: str = "MOD") -> Tr
     years = range(epoch - reach, epoch + reach + 1)
     surfaces = {year: Surface.of(world, year) for year in years}
     greenness = [
-        _ndvi(
-            surface.reflectance
-            + np.float32(GREENING * course(day_of(year, day))) * surface.greening
-        )
+        _ndvi(surface.on(day_of(year, day), 1), surface.on(day_of(year, day), 2))
         for year, surface in surfaces.items()
         for day in range(161, 274, 16)
     ]
@@ -75,10 +72,9 @@ def truth(world: World, epoch: int, reach: int = 1, platform: str = "MOD") -> Tr
     )
 
 
-def _ndvi(reflectance: Field) -> Field:
-    """NDVI of reflectance (7, h, w)."""
-    red, nir = reflectance[0], reflectance[1]
-    return np.asarray((nir - red) / (nir + red))
+def _ndvi(red: Field, nir: Field) -> Field:
+    """NDVI, dimensionless."""
+    return (nir - red) / (nir + red)
 
 
 def _mean(fields: list[Field]) -> Field:

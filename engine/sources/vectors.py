@@ -153,10 +153,8 @@ def read_ogr(path: Path, layer: str | None) -> gpd.GeoDataFrame:
             # What GDAL finds odd is either an error below or mended and counted by `repair`.
             names = [name for name, kind in pyogrio.list_layers(path) if kind is not None]
             return pyogrio.read_dataframe(path, layer=chosen(path, names, layer))
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, ValueError) as error:
+    except (RuntimeError, ValueError, shapely.errors.ShapelyError) as error:
         raise BoundaryError(f"{path}: cannot be read: {error}; export it again") from error
-    except shapely.errors.GEOSException as error:
-        raise BoundaryError(f"{path}: a geometry cannot be built: {error}") from error
 
 
 def chosen(path: Path, names: list[str], layer: str | None) -> str:
@@ -196,7 +194,13 @@ def read_json(path: Path, layer: str | None) -> gpd.GeoDataFrame:
         kind = json.loads(path.read_text(encoding="utf-8-sig")).get("type")
     except (ValueError, RecursionError) as error:
         raise BoundaryError(f"{path}: expected JSON: {error}; export it again") from error
-    if kind not in {"Topology", "FeatureCollection", "Feature", "GeometryCollection", *GEOMETRIES}:
+    if str(kind) not in {
+        "Topology",
+        "FeatureCollection",
+        "Feature",
+        "GeometryCollection",
+        *GEOMETRIES,
+    }:
         raise BoundaryError(f"{path}: expected GeoJSON or TopoJSON, found type {kind!r}")
     frame = read_ogr(path, layer)
     return frame.set_crs(LONLAT) if frame.crs is None else frame
