@@ -198,6 +198,16 @@ def test_links_are_followed_and_cycles_end(folder: Path, tmp_path: Path) -> None
     assert len(found.granules) == 4 and not found.replaced and not found.bad
 
 
+def test_one_content_under_two_names_is_two_files(tmp_path: Path) -> None:
+    first = appeears(tmp_path / "store", "MOD09A1", "red", np.zeros((20, 30), "int16"))
+    content = first.rename(tmp_path / "store" / "object")
+    for band in ("b01", "b02"):
+        name = f"MOD09A1.061_sur_refl_{band}_doy2022161_aid0001.tif"
+        (tmp_path / name).symlink_to(content)
+    (granule,) = catalogue(tmp_path).granules
+    assert [source.layer for source in granule.sources] == ["red", "nir"]
+
+
 def test_the_newest_production_wins_and_the_loser_is_recorded(tmp_path: Path) -> None:
     old = write_granule(tmp_path, "MOD09A1", DAY, produced="2022170000000")
     new = write_granule(tmp_path / "later", "MOD09A1", DAY, produced="2022180000000")
@@ -297,6 +307,17 @@ def test_unrelated_grids_are_an_error(tmp_path: Path) -> None:
     appeears(tmp_path, "MOD13A1", "ndvi", np.zeros((20, 30), "int16"), (0.4, 0))
     with pytest.raises(GridError, match="expected granules on one grid"):
         _ = catalogue(tmp_path).lattice
+
+
+def test_rows_from_the_south_are_bad_and_the_rest_is_kept(tmp_path: Path) -> None:
+    from affine import Affine
+
+    appeears(tmp_path, "MOD13A1", "ndvi", np.zeros((20, 30), "int16"))
+    path = tmp_path / "MOD09A1.061_sur_refl_b01_doy2022153_aid0001.tif"
+    write_tiff(path, np.zeros((4, 5), "int16"), Affine(0.1, 0, 110, 0, 0.1, 30), "EPSG:4326")
+    found = catalogue(tmp_path)
+    assert [one.product for one in found.granules] == ["MOD13A1"]
+    assert "expected a north-up raster" in found.bad[0].reason and path.name in found.bad[0].reason
 
 
 def test_a_differing_tag_of_a_quality_word_is_a_log_line(
