@@ -32,70 +32,28 @@ HALF = 31
 OFFSET = 1 << 31
 """More than any step."""
 
-BLOCK = 64
-"""Labels compared at a time."""
-
-RUN = 8
-"""Pixels of one zone in a row from which on vector code pays."""
+LONGEST = 64
+"""Pixels of a run: enough for vector code, few enough that a GPU has many runs."""
 
 SHARED = 128
 """Zones whose sums fit a block's shared memory, 6 kB; more zones go to global memory at once."""
 
 TABLE = 1 << 23
-"""Words of the table of partial sums, 64 MB: beyond it the pixels are taken in several passes."""
-
-
-@device
-def add_value(steps: Any, row: Any) -> None:
-    """Add a value of ``steps``, float32, to the sums of its zone, ``row``, (6,) int64."""
-    held = abs(steps) <= LIMIT  # not NaN
-    step = int(steps) if held else 0
-    square = step * step
-    row[COUNT] += held
-    row[SUM] += step
-    row[UPPER] += square >> HALF
-    row[LOWER] += square & ((1 << HALF) - 1)
-    row[LEAST] = max(row[LEAST], OFFSET - step if held else 0)
-    row[MOST] = max(row[MOST], OFFSET + step if held else 0)
-
-
-@device
-def run_end(labels: Any, first: int, last: int) -> int:
-    """The first pixel from ``first`` on with another label, or ``last``.
-
-    >>> run_end(np.array([7, 3, 3, 3, 8]), 1, 5)
-    4
-    """
-    zone, end = labels[first], first + 1
-    while end < min(first + RUN, last) and labels[end] == zone:
-        end += 1
-    if end == first + RUN:  # a long run: whole blocks, then what is left
-        others = 0
-        while others == 0 and end + BLOCK <= last:
-            for k in range(end, end + BLOCK):
-                others += labels[k] != zone
-            end += BLOCK if others == 0 else 0
-        while end < last and labels[end] == zone:
-            end += 1
-    return end
+"""Words of the table of partial sums, 64 MB: beyond it the runs are taken in several passes."""
 
 
 @device
 def add_run(values: Any, first: int, last: int, scale: Any, row: Any) -> None:
-    """Add the values ``first`` to ``last`` to the sums of their one zone, ``row``, (6,) int64.
-
-    Neighbours mostly share a zone, and a run without branches becomes vector code: three times
-    as fast as a look-up for each pixel.
-    """
+    """Add the values ``first`` to ``last`` to the sums of their one zone, ``row``, (6,) int64."""
     count = total = upper = lower = 0
     least = most = -OFFSET
     for n in range(first, last):
         steps = values[n] * scale
         held = abs(steps) <= LIMIT  # not NaN
         step = int(steps) if held else 0
+        square = step * step
         count += held
         total += step
-        square = step * step
         upper += square >> HALF
         lower += square & ((1 << HALF) - 1)
         least = max(least, -step if held else -OFFSET)
@@ -109,61 +67,91 @@ def add_run(values: Any, first: int, last: int, scale: Any, row: Any) -> None:
 
 
 @cpu_loop
-def _by_label_cpu(first: int, last: int, values: Any, labels: Any, scale: Any, table: Any) -> None:
+def _by_run_cpu(
+    first: int, last: int, starts: Any, stops: Any, zones: Any, values: Any, scale: Any, table: Any
+) -> None:
     own = table[first // CHUNK]  # rows for each chunk: no two threads write the same one
-    n = first
-    while n < last:
-        zone, end = labels[n], n + 1
-        if n + RUN <= last and labels[n + RUN - 1] == zone:
-            end = run_end(labels, n, last)
-        if 0 < zone < own.shape[0]:
-            if end - n >= RUN:
-                add_run(values, n, end, scale, own[zone])
-            else:
-                for k in range(n, end):
-                    add_value(values[k] * scale, own[zone])
-        n = end
+    for run in range(first, last):
+        add_run(values, starts[run], stops[run], scale, own[zones[run]])
 
 
 @gpu_grid
-def _by_label_gpu(values: Any, labels: Any, scale: Any, table: Any) -> None:
+def _by_run_gpu(starts: Any, stops: Any, zones: Any, values: Any, scale: Any, table: Any) -> None:
     # Few zones: sums of the block first, as 262,144 threads would queue for the same words.
     block = cuda.shared.array((SHARED, COLUMNS), int64)
-    zones = table.shape[1]
-    words = min(zones, SHARED) * COLUMNS
+    own = cuda.local.array(COLUMNS, int64)
+    number = table.shape[1]
+    words = min(number, SHARED) * COLUMNS
     for k in range(cuda.threadIdx.x, words, cuda.blockDim.x):
         block[k // COLUMNS, k % COLUMNS] = 0
     cuda.syncthreads()
-    for n in range(cuda.grid(1), values.shape[0], cuda.gridsize(1)):
-        zone = labels[n]
-        steps = values[n] * scale
-        if 0 < zone < zones and abs(steps) <= LIMIT:
-            if zones <= SHARED:
-                _add_atomically(int(steps), block, zone)
-            else:
-                _add_atomically(int(steps), table[0], zone)
+    for run in range(cuda.grid(1), starts.shape[0], cuda.gridsize(1)):
+        for k in range(COLUMNS):
+            own[k] = 0
+        add_run(values, starts[run], stops[run], scale, own)
+        if number <= SHARED:
+            _merge(own, block, zones[run])
+        else:
+            _merge(own, table[0], zones[run])
     cuda.syncthreads()
-    if zones <= SHARED:
-        for k in range(cuda.threadIdx.x, words, cuda.blockDim.x):
-            zone, column = k // COLUMNS, k % COLUMNS
-            if column < LEAST:
-                cuda.atomic.add(table, (0, zone, column), block[zone, column])
-            else:
-                cuda.atomic.max(table, (0, zone, column), block[zone, column])
+    if number <= SHARED:
+        for zone in range(cuda.threadIdx.x, number, cuda.blockDim.x):
+            _merge(block[zone], table[0], zone)
 
 
 @device
-def _add_atomically(steps: int, rows: Any, zone: int) -> None:
-    square = steps * steps
-    cuda.atomic.add(rows, (zone, COUNT), 1)
-    cuda.atomic.add(rows, (zone, SUM), steps)
-    cuda.atomic.add(rows, (zone, UPPER), square >> HALF)
-    cuda.atomic.add(rows, (zone, LOWER), square & ((1 << HALF) - 1))
-    cuda.atomic.max(rows, (zone, LEAST), OFFSET - steps)
-    cuda.atomic.max(rows, (zone, MOST), OFFSET + steps)
+def _merge(row: Any, rows: Any, zone: int) -> None:
+    """Add ``row`` to that of ``zone``, while others may do so too; on a GPU alone."""
+    for k in range(LEAST):
+        cuda.atomic.add(rows, (zone, k), row[k])
+    for k in range(LEAST, COLUMNS):
+        cuda.atomic.max(rows, (zone, k), row[k])
 
 
-_by_label = Kernel(_by_label_cpu, _by_label_gpu, lambda values, *_: values.shape[0])
+_by_run = Kernel(_by_run_cpu, _by_run_gpu, lambda starts, *_: starts.shape[0])
+
+
+@dataclass(frozen=True)
+class Runs:
+    """A label raster as runs of pixels of one zone: made once, used for any layer.
+
+    A layer is then read without its labels, and only where there is a zone.
+    """
+
+    starts: Any
+    """First pixel of each run, along the rows, (R,) int64."""
+
+    stops: Any
+    """Pixel after its last, (R,) int64."""
+
+    zones: Any
+    """Its label less 1, (R,) int64."""
+
+    number: int
+    """Labels there may be: 1 to this."""
+
+    size: int
+    """Pixels of the raster."""
+
+    @classmethod
+    def of(cls, labels: NDArray[Any], number: int) -> Self:
+        """The runs of ``labels``, (N,) integers; other labels than 1 to ``number`` are no zone."""
+        change = np.flatnonzero(labels[1:] != labels[:-1]) + 1
+        starts = np.concatenate([[0], change]) if len(labels) else np.zeros(0, np.int64)
+        stops = np.concatenate([change, [len(labels)]])[: len(starts)]
+        zones = labels[starts].astype(np.int64)
+        held = (zones > 0) & (zones <= number)
+        starts, stops, zones = starts[held], stops[held], zones[held] - 1
+        pieces = chunks(stops - starts, LONGEST)
+        nth = np.arange(pieces.sum()) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+        begin = starts.repeat(pieces) + nth * LONGEST
+        end = np.minimum(begin + LONGEST, stops.repeat(pieces))
+        return cls(begin, end, zones.repeat(pieces), number, len(labels))
+
+    def moved(self, put: Callable[[Any], Any]) -> Self:
+        """These runs with their arrays carried by ``put``, such as ``cupy.asarray``."""
+        moving = ("starts", "stops", "zones")
+        return replace(self, **{name: put(getattr(self, name)) for name in moving})
 
 
 @dataclass(frozen=True)
@@ -177,25 +165,28 @@ class LabelSums:
     """Sums of each zone, (Z, 6), in the columns named above."""
 
     @classmethod
-    def of(cls, values: Any, labels: Any, zones: int, bound: float = 1.0) -> Self:
-        """Sums of ``values``, (N,) float32, where ``labels``, (N,) integers, is 1 to ``zones``.
+    def of(cls, values: Any, runs: Runs, bound: float = 1.0) -> Self:
+        """Sums of ``values``, (N,) float32, over the zones of ``runs``.
 
-        NaN and values beyond ``bound``, a power of two, are left out, as are other labels.
+        NaN and values beyond ``bound``, a power of two, are left out. Raises ValueError for
+        another number of pixels.
         """
         if np.frexp(bound)[0] != 0.5:
             raise ValueError(f"expected a power of two as the bound, found {bound}")
-        xp, scale = namespace(values, labels), np.float32(STEPS / bound)
-        pixels = CHUNK * max(1, TABLE // ((zones + 1) * COLUMNS))
-        total = np.zeros((zones + 1, COLUMNS), np.int64)
-        for first in range(0, values.shape[0], pixels):
-            part = slice(first, first + pixels)
-            rows = chunks(values[part].shape[0])
-            table = xp.zeros((rows, zones + 1, COLUMNS), np.int64)
-            _by_label(values[part], labels[part], scale, table)
+        if values.shape != (runs.size,):
+            raise ValueError(f"expected {runs.size} pixels in a row, found {values.shape}")
+        xp, scale = namespace(values, runs.starts), np.float32(STEPS / bound)
+        together = CHUNK * max(1, TABLE // max(1, runs.number * COLUMNS))
+        total = np.zeros((runs.number, COLUMNS), np.int64)
+        for first in range(0, runs.starts.shape[0], together):
+            part = slice(first, first + together)
+            starts = runs.starts[part]
+            table = xp.zeros((chunks(starts.shape[0]), runs.number, COLUMNS), np.int64)
+            _by_run(starts, runs.stops[part], runs.zones[part], values, scale, table)
             sums, ends = table[..., :LEAST].sum(axis=0), table[..., LEAST:].max(axis=0)
             total[:, :LEAST] += np.array(sums.tolist())
             total[:, LEAST:] = np.maximum(total[:, LEAST:], np.array(ends.tolist()))
-        return cls(float(bound), _carried(total[1:]))
+        return cls(float(bound), _carried(total))
 
     def __add__(self, other: Self) -> Self:
         """The sums over both parts together."""

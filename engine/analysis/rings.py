@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pyproj import CRS, Proj
 
-from ...kernels.zonal import LabelSums
+from ...kernels.zonal import LabelSums, Runs
 from ..sources.grids import Lattice, Window, carrier
 from ..sources.settings import Settings
 from .curves import SPAN, Segmented, Smooth
@@ -148,10 +148,11 @@ class Rings:
         """
         edges = self.settings.edges
         whole = bool((edges == np.round(edges)).all())
+        runs = Runs.of(self.labels.reshape(-1), len(edges) - 1)
         tables = []
         for epoch, layer in stack.layers():
             flat = np.ascontiguousarray(layer).reshape(-1)
-            found = LabelSums.of(flat, self.labels.reshape(-1), len(edges) - 1).statistics()
+            found = LabelSums.of(flat, runs).statistics()
             mines = statistics(*self.inside.of(layer))[:3]
             table = pd.DataFrame(np.vstack([mines, found[:, :3]]), columns=["n", "mean", "std"])
             table.insert(0, "ring_km", edges.astype(np.int64) if whole else edges)

@@ -7,7 +7,7 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
-from ...kernels.zonal import LabelSums, Shares
+from ...kernels.zonal import LabelSums, Runs, Shares
 from .polygons import Geometries, moved
 from .stacks import Stack, Zone
 from .zones import centres
@@ -30,7 +30,8 @@ def statistics(values: NDArray[np.float32], shares: NDArray[np.float64] | None) 
     if not len(values):
         return [0.0, *[np.nan] * (len(COLUMNS) - 1)]
     if shares is None:
-        found = LabelSums.of(values, np.ones(len(values), np.int8), 1).statistics()[0]
+        whole = Runs.of(np.ones(len(values), np.int8), 1)
+        found = LabelSums.of(values, whole).statistics()[0]
         marks = np.quantile(values.astype(np.float64), list(PERCENTS.values()))
     else:
         bounds = np.array([0, len(values)])
@@ -85,12 +86,12 @@ def latitude_profile(
     first = int(min([bins.min(), *points]))
     count = int(max([bins.max(), *points])) - first + 1
     held = np.bincount(points - first, minlength=count)
-    labels = (bins - first + 1).astype(np.int32).reshape(-1)
+    runs = Runs.of((bins - first + 1).reshape(-1), count)
     middle = np.round((np.arange(first, first + count) + 0.5) * width, 9)
     shown = np.isin(np.arange(count), bins[~np.isnan(stack.mean)] - first) | (held > 0)
     tables = []
     for epoch, layer in stack.layers():
-        found = LabelSums.of(np.ascontiguousarray(layer).reshape(-1), labels, count).statistics()
+        found = LabelSums.of(np.ascontiguousarray(layer).reshape(-1), runs).statistics()
         table = pd.DataFrame(found[:, :3], columns=["n", "mean", "std"]).astype({"n": np.int64})
         table.insert(0, "latitude", middle)
         table.insert(0, "epoch", epoch)

@@ -10,7 +10,7 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Geod, Proj
 
-from ...kernels.zonal import LabelSums, Shares
+from ...kernels.zonal import LabelSums, Runs, Shares
 from ..sources.areas import Area, inside
 from ..sources.grids import Lattice, Window, carrier
 from .polygons import Geometries, carried, without_lines
@@ -183,14 +183,15 @@ def labels_of(
 
 
 def label_statistics(
-    layer: Any, labels: Any, names: Sequence[str], bound: float = 1.0
+    layer: Any, runs: Runs, names: Sequence[str], bound: float = 1.0
 ) -> pd.DataFrame:
-    """Number, mean, std, min and max of ``layer``, (h, w) float32, where ``labels`` is 1, 2, …
+    """Number, mean, std, min and max of ``layer``, (h, w) float32, in the zones of a label raster.
 
-    ``names`` are those of the labels from 1; ``bound``, a power of two, is no less than any
-    absolute value. A zone without pixel keeps its row.
+    ``runs`` are ``Runs.of(labels.reshape(-1), len(names))``, ``names`` those of the labels from 1;
+    ``bound``, a power of two, is no less than any absolute value. A zone without pixel keeps its
+    row.
     """
-    sums = LabelSums.of(layer.reshape(-1), labels.reshape(-1), len(names), bound)
+    sums = LabelSums.of(layer.reshape(-1), runs, bound)
     table = pd.DataFrame(sums.statistics(), columns=list(STATISTICS))
     table["n"] = table["n"].astype(np.int64)
     table.insert(0, "zone", list(names))

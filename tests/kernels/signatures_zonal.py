@@ -1,11 +1,18 @@
 """Argument types with which the zonal kernels are compiled to PTX."""
 
-from numba import float32, float64, int32, int64
+from numba import float32, float64, int64
 
 from rsei.kernels import zonal
 
 SIGNATURES = {
-    zonal._by_label: (float32[::1], int32[::1], float32, int64[:, :, ::1]),
+    zonal._by_run: (
+        int64[::1],
+        int64[::1],
+        int64[::1],
+        float32[::1],
+        float32,
+        int64[:, :, ::1],
+    ),
     zonal._by_share: (
         float32[::1],
         int64[::1],

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rsei.kernels import launch, zonal
-from rsei.kernels.zonal import LabelSums, Shares
+from rsei.kernels.zonal import LabelSums, Runs, Shares
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
@@ -23,11 +23,15 @@ def scene(pixels: int, zones: int) -> tuple[Floats, Labels]:
     return values, rng.integers(-1, zones + 2, pixels, np.int32)
 
 
+def sums(home: Home, values: Floats, labels: Labels, zones: int, bound: float = 1.0) -> LabelSums:
+    return LabelSums.of(home.put(values), Runs.of(labels, zones).moved(home.put), bound)
+
+
 @pytest.mark.parametrize("zones", [5, 300])
 def test_labels_match_numpy(home: Home, zones: int) -> None:
     values, labels = scene(home.pixels, zones)
     labels[labels == 3] = 4  # a zone without pixel
-    found = LabelSums.of(home.put(values), home.put(labels), zones).statistics()
+    found = sums(home, values, labels, zones).statistics()
     expected = oracles_zonal.by_label(values, labels, zones)
     np.testing.assert_array_equal(found[:, 0], expected[:, 0])
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-9)
@@ -37,7 +41,7 @@ def test_labels_match_numpy(home: Home, zones: int) -> None:
 def test_a_layer_in_kelvin(home: Home) -> None:
     values, labels = scene(home.pixels, 5)
     kelvin = np.float32(280) + 40 * values
-    found = LabelSums.of(home.put(kelvin), home.put(labels), 5, bound=512).statistics()
+    found = sums(home, kelvin, labels, 5, bound=512).statistics()
     expected = oracles_zonal.by_label(kelvin, labels, 5)
     np.testing.assert_allclose(found, expected, rtol=1e-13, atol=0)
 
@@ -45,20 +49,20 @@ def test_a_layer_in_kelvin(home: Home) -> None:
 def test_values_beyond_the_bound_are_left_out(home: Home) -> None:
     values = np.array([1, -1, 1.0001, -1.0001, np.inf, np.nan], np.float32)
     labels = np.ones(6, np.int32)
-    found = LabelSums.of(home.put(values), home.put(labels), 1).statistics()
+    found = sums(home, values, labels, 1).statistics()
     np.testing.assert_array_equal(found, [[2, 0, 1, -1, 1]])
 
 
 @pytest.mark.parametrize("bound", [3.0, 0.0])
 def test_the_bound_is_a_power_of_two(bound: float) -> None:
     with pytest.raises(ValueError, match="power of two"):
-        LabelSums.of(np.zeros(1, np.float32), np.ones(1, np.int32), 1, bound)
+        LabelSums.of(np.zeros(1, np.float32), Runs.of(np.ones(1, np.int32), 1), bound)
 
 
 def test_other_zones_do_not_add() -> None:
     values, labels = scene(10, 3)
     with pytest.raises(ValueError, match=r"expected 3 zones .* found 4"):
-        LabelSums.of(values, labels, 3) + LabelSums.of(values, labels, 4)
+        LabelSums.of(values, Runs.of(labels, 3)) + LabelSums.of(values, Runs.of(labels, 4))
 
 
 @given(st.lists(st.integers(0, 2000), max_size=4), st.randoms(use_true_random=False))
@@ -66,10 +70,10 @@ def test_parts_in_any_order_add_up(cuts: list[int], order: object) -> None:
     values, labels = scene(2000, 4)
     shuffled = np.random.default_rng(len(cuts)).permutation(2000)
     parts = [
-        LabelSums.of(values[shuffled[first:last]], labels[shuffled[first:last]], 4)
+        LabelSums.of(values[shuffled[first:last]], Runs.of(labels[shuffled[first:last]], 4))
         for first, last in pairwise([0, *sorted(cuts), 2000])
     ]
-    whole = LabelSums.of(values, labels, 4)
+    whole = LabelSums.of(values, Runs.of(labels, 4))
     np.testing.assert_array_equal(sum(parts[1:], parts[0]).table, whole.table)
 
 
@@ -77,15 +81,36 @@ def test_parts_in_any_order_add_up(cuts: list[int], order: object) -> None:
 def test_runs_of_one_zone(width: int) -> None:
     values, _ = scene(30_011, 1)
     labels = (np.arange(30_011) // width % 3).astype(np.int32)
-    found = LabelSums.of(values, labels, 2).statistics()
+    found = LabelSums.of(values, Runs.of(labels, 2)).statistics()
     np.testing.assert_allclose(found, oracles_zonal.by_label(values, labels, 2), rtol=0, atol=2e-9)
+
+
+def test_runs_hold_every_labelled_pixel_once() -> None:
+    labels = np.repeat(np.array([0, 2, 2, 1, 9, -1, 3, 3]), [5, 64, 1, 65, 3, 2, 200, 1])
+    runs = Runs.of(labels, 3)
+    seen = np.zeros(labels.size, int)
+    for start, stop, zone in zip(runs.starts, runs.stops, runs.zones, strict=True):
+        assert 0 < stop - start <= zonal.LONGEST
+        seen[start:stop] += zone + 1
+    np.testing.assert_array_equal(seen, np.where((labels > 0) & (labels <= 3), labels, 0))
+
+
+def test_no_pixel_and_no_zone() -> None:
+    for labels in (np.zeros(0, np.int32), np.zeros(7, np.int32)):
+        found = LabelSums.of(np.ones(labels.size, np.float32), Runs.of(labels, 2)).statistics()
+        np.testing.assert_array_equal(found[:, 0], 0)
+
+
+def test_another_number_of_pixels_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"expected 5 pixels in a row, found \(6,\)"):
+        LabelSums.of(np.zeros(6, np.float32), Runs.of(np.ones(5, np.int32), 1))
 
 
 def test_a_small_table_gives_the_same_sums(monkeypatch: pytest.MonkeyPatch) -> None:
     values, labels = scene(50_000, 40)
-    whole = LabelSums.of(values, labels, 40)
+    whole = LabelSums.of(values, Runs.of(labels, 40))
     monkeypatch.setattr(zonal, "TABLE", 1000)
-    np.testing.assert_array_equal(LabelSums.of(values, labels, 40).table, whole.table)
+    np.testing.assert_array_equal(LabelSums.of(values, Runs.of(labels, 40)).table, whole.table)
 
 
 def test_largest_sums_fit() -> None:

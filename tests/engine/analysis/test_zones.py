@@ -14,6 +14,7 @@ from rsei.engine.analysis.polygons import areas_km2, carried
 from rsei.engine.analysis.zones import Coverage, label_statistics, labels_of, pixel_areas
 from rsei.engine.sources.errors import BoundaryError
 from rsei.engine.sources.grids import SINUSOIDAL_500M, Lattice, Window
+from rsei.kernels.zonal import Runs
 
 PLANE = Lattice("EPSG:32650", 400_000.0, 4_400_000.0, 500.0, 500.0)
 WINDOW = Window(3, 5, 20, 30)
@@ -200,7 +201,7 @@ def test_label_statistics_match_numpy() -> None:
     layer[5:9] = np.nan
     labels = rng.integers(0, 4, (40, 50), np.int32)
     labels[labels == 2] = 3
-    table = label_statistics(layer, labels, ["city", "water", "wood"])
+    table = label_statistics(layer, Runs.of(labels.reshape(-1), 3), ["city", "water", "wood"])
     assert table["zone"].tolist() == ["city", "water", "wood"]
     assert table["reason"].tolist() == ["", "no value", ""]
     held = layer[(labels == 3) & ~np.isnan(layer)].astype(float)
