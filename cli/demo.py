@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from .options import interruptible
 from .run import print_outcome
 
 PLACES = {
@@ -30,7 +29,7 @@ def demo(
     from ..engine.sources.simulate import write_demo
     from .progress import counted, watching
 
-    with interruptible(), watching() as progress:
+    with watching() as progress:
         write_demo(folder, progress=counted(progress, "simulate"))
         outcome = pipeline.run(reading.load(folder / "study.toml"), RunOptions(), progress)
     print_outcome(outcome)

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import current_thread, main_thread
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
@@ -31,7 +32,8 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run a command; an error ends the program with its own exit code."""
         try:
-            return super().invoke(ctx)
+            with interruptible():  # from the start: importing a command's libraries takes seconds
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             stop("interrupted; the same command goes on from here", INTERRUPTED)
         except BrokenPipeError:
@@ -71,7 +73,8 @@ def interruptible() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
 
-    numbers = [getattr(signal, name, None) for name in ("SIGTERM", "SIGUSR1")]
+    names = ("SIGTERM", "SIGUSR1") if current_thread() is main_thread() else ()
+    numbers = [getattr(signal, name, None) for name in names]
     before = {number: signal.signal(number, interrupt) for number in numbers if number}
     try:
         yield

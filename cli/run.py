@@ -1,4 +1,4 @@
-"""Commands that make something: a study file, a plan, a run, its report."""
+"""Commands that make something: a study file, a plan, a run."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,9 +8,7 @@ import typer
 from .options import (
     SETTINGS,
     AsJson,
-    RunFolder,
     StudyFile,
-    interruptible,
     print_json,
     size,
     stop,
@@ -102,7 +100,7 @@ def run(
     from .progress import watching
 
     wanted = options(device, workers, until, limit)
-    with interruptible(), watching() as progress:
+    with watching() as progress:
         outcome = pipeline.run(reading.load(study), wanted, progress)
     print_outcome(outcome)
     raise typer.Exit(outcome.exit_code)
@@ -119,13 +117,3 @@ def print_outcome(outcome: "Outcome") -> None:
     state = "" if outcome.complete else "; not complete: the same command goes on"
     typer.echo(f"{outcome.done} tasks done, {outcome.committed} found done{state}")
     typer.echo(f"results in {outcome.out}")
-
-
-def report(run: RunFolder) -> None:
-    """Make a run's tables, figures and page again."""
-    from ..engine.run import pipeline
-    from .progress import watching
-
-    with interruptible(), watching() as progress:
-        page = pipeline.report(run, progress)
-    typer.echo(f"wrote {page}")
