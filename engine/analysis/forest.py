@@ -1,0 +1,261 @@
+"""Random forest of the index on its drivers, in one area: how well it is explained, and by what."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field
+
+from ..sources.errors import InputError, StudyError
+from ..sources.settings import Settings
+from .autocorrelation import gridded, moran
+from .importance import added_error, importance, rank_stability
+from .trees import Flags, Floats, Put, Trees, grown
+from .validation import Scores, bias_by_decile, blocks, cross_validated, variance_explained
+
+FEWEST = 30
+"""Rows below which no forest is grown: 9 would be left to validate it."""
+
+TRAIN, VALID, BLANK = "train", "valid", "blank"
+"""Values of the column ``split``."""
+
+
+class ForestSettings(Settings):
+    """The random forest of each area."""
+
+    trees: int = Field(default=1000, ge=1)
+    """Number of trees."""
+
+    mtry: int = Field(default=3, ge=1)
+    """Drivers tried at each node."""
+
+    validation: float = Field(default=0.3, gt=0, lt=1)
+    """Share of the rows held back to validate the forest."""
+
+    seed: int = Field(default=1, ge=0)
+    """Seed of the split, the trees, the permutations and the folds."""
+
+    tuning_mtry: tuple[int, ...] = (2, 3, 4, 5)
+    """Drivers tried at each node, in the table of tuning."""
+
+    tuning_trees: tuple[int, ...] = (100, 250, 500, 750, 1000)
+    """Numbers of trees in the table of tuning."""
+
+    folds: int = Field(default=5, ge=2)
+    """Folds of the cross-validation by blocks."""
+
+    block: float = Field(default=10_000, gt=0)
+    """Side of a block of the cross-validation, in units of the drivers' CRS: m."""
+
+
+@dataclass(frozen=True)
+class Forest:
+    """The forest of one area, and everything that is said of it."""
+
+    trees: Trees
+    """The forest itself."""
+
+    scores: pd.DataFrame
+    """trees, mtry, n_train, n_valid, var_explained (%), r2, rmse, mae, r2_block; one row."""
+
+    importance: pd.DataFrame
+    """driver, estimator, raw, se, scaled, inc_node_purity, rank."""
+
+    stability: pd.DataFrame
+    """driver, rank, rank_p5, rank_p95, rank_kept."""
+
+    bias: pd.DataFrame
+    """decile, n, observed, predicted, bias: of the validation rows, by their RSEI."""
+
+    residual_moran: pd.DataFrame
+    """moran, expected, z, p of the residuals; one row."""
+
+    maps: pd.DataFrame
+    """x, y, predicted, residual, in_sample of each complete row: a training row's ``predicted``
+    comes from the trees that have not drawn it; ``residual`` is observed less predicted."""
+
+
+def split(table: pd.DataFrame, drivers: Sequence[str], settings: ForestSettings) -> pd.Series:
+    """``train``, ``valid`` or ``blank``, (n,), for each row of ``table``.
+
+    A row is blank where the index or a driver is missing. Of the others a share of
+    ``settings.validation`` is drawn to validate.
+    """
+    complete = np.isfinite(table[["rsei", *drivers]].to_numpy(np.float64)).all(axis=1)
+    rows = np.flatnonzero(complete)
+    drawn = np.random.default_rng(settings.seed).permutation(rows)
+    out = np.where(complete, TRAIN, BLANK).astype(object)
+    out[drawn[: round(settings.validation * rows.size)]] = VALID
+    return pd.Series(out, index=table.index, name="split")
+
+
+def forest(
+    table: pd.DataFrame,
+    drivers: Sequence[str],
+    settings: ForestSettings,
+    area: str,
+    put: Put = np.asarray,
+) -> Forest:
+    """The forest of ``table``, with columns x, y, rsei, each driver and ``split``.
+
+    ``area`` names it in errors: raises InputError for too few rows or an index that is constant,
+    StudyError for more drivers tried than there are.
+    """
+    data = _Sample.of(table, drivers, area)
+    if settings.mtry > len(data.drivers):
+        raise StudyError(
+            f"{area}: expected forest.mtry of at most the {len(data.drivers)} drivers, "
+            f"found {settings.mtry}"
+        )
+    learn, judge = np.flatnonzero(data.train), np.flatnonzero(~data.train)
+    trees, unseen = data.grow(learn, settings, settings.mtry)
+    own = data.values[learn], data.rsei[learn]
+    oob = trees.predict(own[0], unseen, put)
+    in_sample = trees.predict(data.values, put=put)
+    predicted = in_sample.copy()
+    predicted[learn] = oob
+    residual = data.rsei - predicted
+    added = added_error(trees, *own, unseen, settings.seed, put)
+    scores = Scores.of(data.rsei[judge], predicted[judge])
+    far = data.by_blocks(settings, put)
+    summary = {
+        "trees": settings.trees,
+        "mtry": settings.mtry,
+        "n_train": learn.size,
+        "n_valid": judge.size,
+        "var_explained": variance_explained(own[1], oob),
+        "r2": scores.r2,
+        "rmse": scores.rmse,
+        "mae": scores.mae,
+        "r2_block": Scores.of(data.rsei, far).r2,
+    }
+    alike = moran(gridded(data.x, data.y, residual))
+    return Forest(
+        trees,
+        pd.DataFrame([summary]),
+        importance(trees, added, "oob"),
+        rank_stability(trees, added, settings.seed),
+        bias_by_decile(data.rsei[judge], predicted[judge]),
+        pd.DataFrame(
+            [{"moran": alike.index, "expected": alike.expected, "z": alike.z, "p": alike.p}]
+        ),
+        pd.DataFrame(
+            {
+                "x": data.x,
+                "y": data.y,
+                "predicted": predicted,
+                "residual": residual,
+                "in_sample": in_sample,
+            }
+        ),
+    )
+
+
+def tuning(
+    table: pd.DataFrame,
+    drivers: Sequence[str],
+    settings: ForestSettings,
+    area: str,
+    put: Put = np.asarray,
+) -> pd.DataFrame:
+    """Out-of-bag error on the training rows: trees, mtry, oob_mse, var_explained (%)."""
+    data = _Sample.of(table, drivers, area)
+    learn = np.flatnonzero(data.train)
+    counts = sorted(set(settings.tuning_trees))
+    rows = []
+    for mtry in sorted({min(mtry, len(data.drivers)) for mtry in settings.tuning_mtry}):
+        trees, unseen = data.grow(learn, settings, mtry, counts[-1])
+        for count in counts:
+            voters = unseen & (np.arange(trees.count) < count)[:, None]
+            oob = trees.predict(data.values[learn], voters, put)
+            error = float(np.nanmean((data.rsei[learn] - oob) ** 2))
+            rows.append((count, mtry, error, variance_explained(data.rsei[learn], oob)))
+    table = pd.DataFrame(rows, columns=["trees", "mtry", "oob_mse", "var_explained"])
+    return table.sort_values(["trees", "mtry"], ignore_index=True)
+
+
+def held_out_importance(
+    forest: Forest,
+    table: pd.DataFrame,
+    settings: ForestSettings,
+    put: Put = np.asarray,
+) -> pd.DataFrame:
+    """Importance by the validation rows, which no tree has drawn; estimator ``validation``.
+
+    For engines that keep no record of what each tree has drawn, as cuML.
+    """
+    valid = table[table["split"] == VALID]
+    values = valid[list(forest.trees.drivers)].to_numpy(np.float32)
+    everyone = np.ones((forest.trees.count, len(valid)), bool)
+    target = valid["rsei"].to_numpy(np.float64)
+    added = added_error(forest.trees, values, target, everyone, settings.seed, put)
+    return importance(forest.trees, added, "validation")
+
+
+def applied(trees: Trees, table: pd.DataFrame, put: Put = np.asarray) -> pd.DataFrame:
+    """x, y, predicted of each row of another ``table``; NaN where a driver is missing.
+
+    Raises InputError for a driver that the forest knows and the table lacks.
+    """
+    if missing := [name for name in trees.drivers if name not in table]:
+        raise InputError(
+            f"expected the forest's drivers {list(trees.drivers)}, found no {missing}: "
+            "make them with the same [drivers] settings"
+        )
+    values = table[list(trees.drivers)].to_numpy(np.float32)
+    complete = np.isfinite(values).all(axis=1)
+    predicted = np.full(len(table), np.nan)
+    predicted[complete] = trees.predict(values[complete], put=put)
+    return table[["x", "y"]].assign(predicted=predicted)
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """The complete rows of an area."""
+
+    drivers: tuple[str, ...]
+    values: NDArray[np.float32]
+    rsei: Floats
+    x: Floats
+    y: Floats
+    train: Flags
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, drivers: Sequence[str], area: str) -> "_Sample":
+        """The rows of ``table`` that are not blank."""
+        rows = table[table["split"] != BLANK]
+        if len(rows) < FEWEST:
+            raise InputError(
+                f"{area}: expected at least {FEWEST} pixels with RSEI and all of "
+                f"{', '.join(drivers)}, found {len(rows)}; see which driver is blank"
+            )
+        rsei, x, y = (rows[name].to_numpy(np.float64) for name in ("rsei", "x", "y"))
+        if rsei.min() == rsei.max():
+            raise InputError(f"{area}: expected RSEI to differ, found {rsei[0]:g} in every pixel")
+        values = np.ascontiguousarray(rows[list(drivers)].to_numpy(np.float32))
+        return cls(tuple(drivers), values, rsei, x, y, (rows["split"] == TRAIN).to_numpy())
+
+    def grow(
+        self, rows: NDArray[np.intp], settings: ForestSettings, mtry: int, trees: int = 0
+    ) -> tuple[Trees, Flags]:
+        """The trees of some rows, and which of these each has not drawn."""
+        return grown(
+            self.drivers,
+            self.values[rows],
+            self.rsei[rows],
+            trees or settings.trees,
+            mtry,
+            settings.seed,
+        )
+
+    def by_blocks(self, settings: ForestSettings, put: Put) -> Floats:
+        """The prediction of each row by a forest that has not seen its block."""
+
+        def predict(learn: NDArray[np.intp], judge: NDArray[np.intp]) -> Floats:
+            trees, _ = self.grow(learn, settings, settings.mtry)
+            return trees.predict(self.values[judge], put=put)
+
+        folds = blocks(self.x, self.y, settings.block, settings.folds, settings.seed)
+        return cross_validated(folds, predict)
