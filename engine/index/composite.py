@@ -7,8 +7,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from ...kernels import quality, rules
 from ...kernels.launch import namespace
+from ...kernels.layers import accumulate_layer
+from ...kernels.quality import accumulate
+from ...kernels.rules import census
 from ..sources.errors import InputError
 from .quality import LayerRules, Policy
 from .season import Season
@@ -154,11 +156,11 @@ class ReflectanceSum(_Sum):
         layers = {"bands": (bands, "i2"), "state": (state, "u2"), "qc": (qc, "u4")}
         stored, states, words = _one_order(self._take(layers))
         tables = self._rules.tables
-        quality.accumulate(stored, states, words, tables, self._sums, self._counts)
+        accumulate(stored, states, words, tables, self._sums, self._counts)
         home = namespace(stored)
         fills = int(tables.fills[0]), int(tables.fills[1])
         table = home.asarray(self._rules.rules)
-        lost = rules.census(states, words, fills, table, self._rules.whole)
+        lost = census(states, words, fills, table, self._rules.whole)
         self._lose(self._rules.reasons, lost)
 
     def _inner(self, name: str) -> tuple[int, ...]:
@@ -230,9 +232,7 @@ def _add_layer(
     fills, table, ranges = policy.kernel
     table = namespace(stored).asarray(table)
     first, second = words
-    return rules.accumulate_layer(
-        stored, gate, (first, second), (fills, table, ranges), sums, counts
-    )
+    return accumulate_layer(stored, gate, (first, second), (fills, table, ranges), sums, counts)
 
 
 def _flat(name: str, layer: Any, kind: str, shape: tuple[int, ...]) -> Any:

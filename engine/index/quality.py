@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, StrictInt, field_validator
 
-from ...kernels.rules import NO_FILL, rule
+from ...kernels.layers import NO_FILL
+from ...kernels.rules import rule
 from ...kernels.tables import BANDS, QC_BANDS, Tables
 from ..sources.errors import StudyError
 from ..sources.products import QUALITY_FIELDS, Layer, products

@@ -2,7 +2,7 @@
 
 from numba import boolean, int16, int32, int64, types, uint8, uint16, uint32
 
-from rsei.kernels import quality, rules
+from rsei.kernels import layers, quality, rules
 
 bands = (
     uint16[:, ::1],
@@ -17,7 +17,7 @@ bands = (
 SIGNATURES = {
     quality._native: (int16[:, :, ::1], *bands),
     quality._swapped: (uint16[:, :, ::1], *bands),
-    rules._layer: (
+    layers._layer: (
         *(int16[:, ::1], int16[:, ::1], uint16[:, ::1], uint8[:, ::1]),
         types.UniTuple(int64, 3),
         uint32[:, ::1],

@@ -6,8 +6,9 @@ import pytest
 from conftest import Home
 from numpy.typing import NDArray
 
-from rsei.kernels import rules
-from rsei.kernels.rules import NO_FILL, rule
+from rsei.kernels import layers, rules
+from rsei.kernels.layers import NO_FILL
+from rsei.kernels.rules import rule
 
 LST_FIELDS = {(0, 1): {0, 1}, (6, 7): {0, 1}}
 LST = (7500, 65535)
@@ -39,7 +40,7 @@ def test_a_layer_and_its_companion(home: Home, together: int) -> None:
         total = np.zeros(5, np.int64)
         for t in range(0, 5, together):
             here = [home.put(layer[t : t + together]) for layer in (stored, lst, qc)]
-            total += rules.accumulate_layer(
+            total += layers.accumulate_layer(
                 here[0], here[1], (here[2], here[2]), policy, sums, counts
             )
         inside = accepted & (lst >= LST[0])
@@ -62,7 +63,7 @@ def test_two_words_of_other_types(home: Home) -> None:
     useful = set(range(13))
     table = np.vstack([compiled({(2, 5): useful}), compiled({(0, 7): {0, 1}}, word=1)])
     sums, counts = (home.put(np.zeros(home.pixels, kind)) for kind in (np.int32, np.uint8))
-    lost = rules.accumulate_layer(
+    lost = layers.accumulate_layer(
         home.put(ndvi),
         home.put(ndvi),
         (home.put(vi), home.put(reliability)),
@@ -105,3 +106,9 @@ def test_census_counts_the_first_reason(home: Home, order: str) -> None:
     assert lost == exact
     assert left == alive.sum()
     assert all(lost)
+
+
+def test_values_that_a_set_cannot_tell_apart() -> None:
+    with pytest.raises(ValueError, match=r"values of 0 to 30, found \[1, 31\]"):
+        rule(0, (0, 7), {1, 31})
+    assert rule(0, (0, 4), {31})[3] == 1 << 31

@@ -1,0 +1,146 @@
+"""Sums of a layer of one value, where its quality words and its range allow it."""
+
+from typing import Any
+
+import numpy as np
+from numba import cuda, int64
+
+from .launch import CHUNK, Kernel, chunks, cpu_loop, device, gpu_grid, namespace
+from .rules import MOST_REASONS, WORD, digits, first_broken, keep
+
+NO_FILL = -(1 << 31)
+"""Stands for the fill of a word that has none: no word of 16 bits holds it."""
+
+
+@cpu_loop
+def _layer_cpu(
+    begin: int,
+    end: int,
+    stored: Any,
+    gate: Any,
+    first: Any,
+    second: Any,
+    fills: Any,
+    rules: Any,
+    ranges: Any,
+    sums: Any,
+    counts: Any,
+    lost: Any,
+) -> None:
+    own = lost[begin // CHUNK]  # a row for each chunk: no two threads write the same one
+    size = end - begin
+    words = np.empty((2, size), np.uint32)
+    alive = np.empty(size, np.uint32)
+    gate_fill, a_fill, b_fill = np.int32(fills[0]), np.int32(fills[1]), np.int32(fills[2])
+    lowest, highest = np.int32(ranges[0]), np.int32(ranges[1])
+    low, high = np.int32(ranges[2]), np.int32(ranges[3])
+    for t in range(stored.shape[0]):
+        values, keys = stored[t, begin:end], gate[t, begin:end]
+        a, b = first[t, begin:end], second[t, begin:end]
+        left = np.uint32(0)
+        for x in range(size):
+            empty = (keys[x] == gate_fill) | (a[x] == a_fill) | (b[x] == b_fill)
+            words[0, x], words[1, x] = digits(a[x]), digits(b[x])
+            alive[x] = np.uint32(not empty)
+            left = np.uint32(left + alive[x])
+        own[0] += size - left
+        for r in range(rules.shape[0]):
+            before, left = left, keep(alive, words[rules[r, WORD]], rules[r])
+            own[r + 1] += before - left
+        used = np.uint32(0)
+        total, seen = sums[begin:end], counts[begin:end]
+        for x in range(size):
+            key, value = np.int32(keys[x]), np.int32(values[x])
+            inside = (lowest <= key) & (key <= highest) & (low <= value) & (value <= high)
+            one = np.uint32(alive[x] & np.uint32(inside))
+            total[x] += value if one != 0 else np.int32(0)
+            seen[x] += np.uint8(one)
+            used = np.uint32(used + one)
+        own[rules.shape[0] + 1] += np.int64(left) - np.int64(used)
+        own[rules.shape[0] + 2] += used
+
+
+@device
+def observe(
+    t: int,
+    n: int,
+    stored: Any,
+    gate: Any,
+    first: Any,
+    second: Any,
+    fills: Any,
+    rules: Any,
+    ranges: Any,
+    sums: Any,
+    counts: Any,
+) -> int:
+    """Add date ``t`` of pixel ``n`` if it may be used, and say what forbade it.
+
+    0 is fill, r + 1 rule r, then the range; one more says that the value was added.
+    """
+    value, key = int(stored[t, n]), int(gate[t, n])
+    if key == fills[0] or int(first[t, n]) == fills[1] or int(second[t, n]) == fills[2]:
+        return 0
+    broken = first_broken(digits(first[t, n]), digits(second[t, n]), rules, rules.shape[0])
+    if broken < rules.shape[0]:
+        return broken + 1
+    if not (ranges[0] <= key <= ranges[1] and ranges[2] <= value <= ranges[3]):
+        return broken + 1
+    sums[n] += value
+    counts[n] += 1
+    return broken + 2
+
+
+@gpu_grid
+def _layer_gpu(
+    stored: Any,
+    gate: Any,
+    first: Any,
+    second: Any,
+    fills: Any,
+    rules: Any,
+    ranges: Any,
+    sums: Any,
+    counts: Any,
+    lost: Any,
+) -> None:
+    block = cuda.shared.array(MOST_REASONS, int64)
+    for k in range(cuda.threadIdx.x, MOST_REASONS, cuda.blockDim.x):
+        block[k] = 0
+    cuda.syncthreads()
+    for n in range(cuda.grid(1), stored.shape[1], cuda.gridsize(1)):
+        for t in range(stored.shape[0]):
+            reason = observe(t, n, stored, gate, first, second, fills, rules, ranges, sums, counts)
+            cuda.atomic.add(block, reason, 1)
+    cuda.syncthreads()
+    for k in range(cuda.threadIdx.x, lost.shape[1], cuda.blockDim.x):
+        cuda.atomic.add(lost, (0, k), block[k])
+
+
+_layer = Kernel(_layer_cpu, _layer_gpu, lambda stored, *_: stored.shape[1])
+
+
+def accumulate_layer(
+    stored: Any,
+    gate: Any,
+    words: tuple[Any, Any],
+    policy: tuple[tuple[int, int, int], Any, tuple[int, int, int, int]],
+    sums: Any,
+    counts: Any,
+) -> list[int]:
+    """Add the accepted values to ``sums``, (N,) int32, and ``counts``, (N,) uint8.
+
+    ``stored``, (T, N), counts where ``gate``, (T, N), is usable too: the layer itself, or the
+    layer on which it depends. ``words`` are two quality words of up to 16 bits, (T, N), perhaps
+    the same one twice. ``policy`` is the fill of the gate and of each word; rules, (R, 4) uint32;
+    the lowest and highest usable value of the gate, then of the layer.
+
+    The answer counts the pixel-dates lost to fill, to each rule and to the range, the first that
+    applies, and last those that were added.
+    """
+    fills, rules, ranges = policy
+    home = namespace(stored)
+    table = home.zeros((max(1, chunks(stored.shape[1])), rules.shape[0] + 3), np.int64)
+    _layer(stored, gate, *words, fills, rules, ranges, sums, counts, table)
+    found: list[int] = table.sum(axis=0).tolist()
+    return found
