@@ -43,11 +43,11 @@ BOUNDS = (119.78, 39.93, 119.93, 40.06)
 """Within the window, on both sides of 40 degrees north, where the tiles meet."""
 
 
-def study_text(granules: Path, **changes: Any) -> str:
+def study_text(source: Path, /, **changes: Any) -> str:
     """A study file; ``changes`` replace whole sections, as TOML text by section name."""
     sections = {
         "study": f'name = "small"\nout = "run"\nepochs = {list(EPOCHS)}',
-        "granules": f'path = "{granules}"\nreach = 0',
+        "granules": f'path = "{source}"\nreach = 0',
         "area": f'name = "Small town"\nbounds = {list(BOUNDS)}',
     } | changes
     return "\n".join(
@@ -57,10 +57,10 @@ def study_text(granules: Path, **changes: Any) -> str:
     )
 
 
-def written(folder: Path, granules: Path, **changes: Any) -> Path:
+def written(folder: Path, source: Path, /, **changes: Any) -> Path:
     """The study file in ``folder``, written."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = study_text(granules, **changes)
+    text = study_text(source, **changes)
     tomllib.loads(text)
     path = folder / "study.toml"
     path.write_text(text)

@@ -1,0 +1,246 @@
+"""Bad input ends in a clear error or a named quarantine; nothing committed is lost."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+import studies
+from studies import written
+
+from rsei.engine.sources.errors import (
+    BoundaryError,
+    GranuleError,
+    InputError,
+    MachineError,
+    RasterError,
+    StudyError,
+)
+from rsei.engine.sources.grids import SINUSOIDAL_500M, Window, carrier
+
+
+@pytest.fixture(scope="module")
+def granules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One epoch's granules."""
+    return studies.write_all(tmp_path_factory.mktemp("granules"))
+
+
+def copied(granules: Path, folder: Path) -> Path:
+    """The granules again, as links that a test may replace by files of its own."""
+    folder.mkdir()
+    for path in granules.iterdir():
+        (folder / path.name).symlink_to(path)
+    return folder
+
+
+def victim(folder: Path) -> Path:
+    return min(folder.glob("MOD09A1.A2012201*.hdf"))
+
+
+def truncated(path: Path) -> bytes:
+    return path.read_bytes()[: path.stat().st_size // 2]
+
+
+def flipped(path: Path) -> bytes:
+    """One bit turned in the middle of the largest layer's stream."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 0x10
+    return bytes(data)
+
+
+DAMAGE = {
+    "truncated": truncated,
+    "empty": lambda path: b"",
+    "login page": lambda path: b"<!DOCTYPE html><html><title>Earthdata Login</title></html>",
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damaged_granule_is_an_error_unless_skipped(
+    kind: str, granules: Path, tmp_path: Path
+) -> None:
+    folder = copied(granules, tmp_path / "granules")
+    bad = victim(folder)
+    data = DAMAGE[kind](bad)
+    bad.unlink()
+    bad.write_bytes(data)
+    with pytest.raises(InputError, match=bad.name):
+        studies.run(written(tmp_path, folder))
+    rows = list(csv.DictReader((tmp_path / "run/quarantine.csv").read_text().splitlines()))
+    assert [row["file"] for row in rows] == [bad.name]
+    assert bad.read_bytes() == data  # named, never moved or deleted
+    skip = f'path = "{folder}"\nreach = 0\non_bad_granule = "skip"'
+    outcome = studies.run(written(tmp_path, folder, granules=skip))
+    assert outcome.exit_code == 1
+    assert [path.name for path, _ in outcome.skipped] == [bad.name]
+    assert any("quarantine.csv" in warning for warning in outcome.warnings)
+    table = pd.read_csv(outcome.out / "tables/coverage.csv")
+    assert len(table[table.status == "bad"]) == 1
+
+
+def test_flipped_bit_is_found_by_its_checksum(granules: Path, tmp_path: Path) -> None:
+    folder = copied(granules, tmp_path / "granules")
+    bad = victim(folder)
+    data = flipped(bad)
+    bad.unlink()
+    bad.write_bytes(data)
+    skip = f'path = "{folder}"\nreach = 0\non_bad_granule = "skip"'
+    outcome = studies.run(written(tmp_path, folder, granules=skip))
+    assert [path.name for path, _ in outcome.skipped] == [bad.name]
+    (reason,) = (reason for _, reason in outcome.skipped)
+    assert "download" in reason or "get" in reason
+
+
+def test_leaving_a_granule_out_is_as_if_it_were_missing(granules: Path, tmp_path: Path) -> None:
+    folder = copied(granules, tmp_path / "granules")
+    bad = victim(folder)
+    bad.unlink()
+    without = studies.run(written(tmp_path / "a", folder)).out
+    bad.write_bytes(b"")
+    skip = f'path = "{folder}"\nreach = 0\non_bad_granule = "skip"'
+    skipped = studies.run(written(tmp_path / "b", folder, granules=skip)).out
+    for name in ("rsei/small-town/2012.tif", "composites/small-town/2012.tif", "tables/pca.csv"):
+        assert (without / name).read_bytes() == (skipped / name).read_bytes()
+
+
+def test_name_and_metadata_disagree(granules: Path, tmp_path: Path) -> None:
+    folder = copied(granules, tmp_path / "granules")
+    one = victim(folder)
+    other = one.with_name(one.name.replace(".A2012", ".A2013").replace(".061.2", ".061.3"))
+    shutil.copy(one, other)
+    with pytest.raises(InputError, match=other.name):
+        studies.run(written(tmp_path, folder))
+
+
+def test_a_missing_band(granules: Path, tmp_path: Path, real_data: Path) -> None:
+    folder = tmp_path / "granules"
+    folder.mkdir()
+    for path in (real_data / "munich-2022").glob("*.tif"):
+        if not ("b03" in path.name and "2022201" in path.name):
+            (folder / path.name).symlink_to(path)
+    changes = {
+        "study": 'name = "m"\nout = "run"\nepochs = [2022]',
+        "indicators": f'greenness = "bands"\nheat = {{ raster = "{real_data}/munich-2022/'
+        'heat-stand-in/era5_t2m_{year}_{month:02d}.tif", range = [250, 330] }',
+        "area": 'name = "M"\nbounds = [11.2, 47.95, 11.8, 48.3]',
+    }
+    with pytest.raises(GranuleError, match="sur_refl_b03"):
+        studies.run(written(tmp_path, folder, **changes))
+
+
+def test_another_collection(granules: Path, tmp_path: Path) -> None:
+    section = f'path = "{granules}"\nreach = 0\ncollection = "006"'
+    with pytest.raises(GranuleError, match="collection 006, found"):
+        studies.run(written(tmp_path, granules, granules=section))
+
+
+def test_no_granule_of_the_season(granules: Path, tmp_path: Path) -> None:
+    section = f'path = "{granules}"\nreach = 0\nseason = ["01-01", "02-28"]'
+    with pytest.raises(InputError, match=r"01-01 to 02-28.*found"):
+        studies.run(written(tmp_path, granules, granules=section))
+
+
+def test_a_year_without_data(granules: Path, tmp_path: Path) -> None:
+    study = 'name = "small"\nout = "run"\nepochs = [2012, 2019]'
+    with pytest.raises(InputError, match="epoch 2019"):
+        studies.run(written(tmp_path, granules, study=study))
+
+
+def test_area_outside_the_tiles(granules: Path, tmp_path: Path) -> None:
+    area = 'name = "Elsewhere"\nbounds = [11.0, 47.0, 12.0, 48.0]'
+    with pytest.raises(BoundaryError, match="Elsewhere"):
+        studies.run(written(tmp_path, granules, area=area))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"type":"FeatureCollection","features":[]}', "found none"),
+        ("not json", "GeoJSON"),
+    ],
+)
+def test_bad_boundary(text: str, reason: str, granules: Path, tmp_path: Path) -> None:
+    (tmp_path / "b.geojson").write_text(text)
+    area = 'name = "B"\nboundary = "b.geojson"'
+    with pytest.raises(BoundaryError, match=reason):
+        studies.run(written(tmp_path, granules, area=area))
+
+
+def test_all_pixels_masked(granules: Path, tmp_path: Path) -> None:
+    quality = 'preset = "standard"\n[quality.fields.state]\ncloud = [2]\nshadow = [1]'
+    with pytest.raises(InputError, match="Small town, epoch 2012: expected valid pixels"):
+        studies.run(written(tmp_path, granules, quality=quality))
+    assert (tmp_path / "run/indicators/small-town/2012.tif").exists()
+
+
+def raster(path: Path, values: np.ndarray) -> None:
+    window = studies.WINDOW
+    profile = {"driver": "GTiff", "count": 1, "dtype": "float32", "nodata": np.nan}
+    place = {"crs": SINUSOIDAL_500M.crs, "transform": SINUSOIDAL_500M.transform(window)}
+    height, width = window.shape
+    with rasterio.open(path, "w", height=height, width=width, **profile, **place) as file:
+        file.write(values.astype(np.float32), 1)
+
+
+def test_a_constant_indicator_fails_its_epoch_alone(granules: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    raster(tmp_path / "heat_2012.tif", np.full(studies.WINDOW.shape, 300.0))
+    raster(tmp_path / "heat_2013.tif", 300 + rng.random(studies.WINDOW.shape))
+    heat = f'heat = {{ raster = "{tmp_path}/heat_{{epoch}}.tif", range = [250, 350] }}'
+    outcome = studies.run(written(tmp_path, granules, indicators=heat))
+    assert outcome.exit_code == 1
+    assert all("2012" in task and "lst" in reason for task, reason in outcome.failed)
+    assert outcome.failed
+    assert pd.read_csv(outcome.out / "tables/pca.csv").epoch.tolist() == [2013]
+    assert not (outcome.out / "rsei/small-town/2012.tif").exists()
+
+
+def test_a_users_raster_that_is_missing(granules: Path, tmp_path: Path) -> None:
+    heat = f'heat = {{ raster = "{tmp_path}/heat_{{year}}.tif", range = [250, 350] }}'
+    with pytest.raises(RasterError, match=r"heat_2012\.tif"):
+        studies.run(written(tmp_path, granules, indicators=heat))
+
+
+def test_one_area_fails_and_the_others_go_on(granules: Path, tmp_path: Path) -> None:
+    # a corner of the window where the user's raster is constant
+    corner = Window(studies.WINDOW.bottom - 6, studies.WINDOW.right - 6, 4, 4)
+    pixels = (SINUSOIDAL_500M.x(corner), SINUSOIDAL_500M.y(corner))
+    lon, lat = carrier(SINUSOIDAL_500M.crs, "OGC:CRS84").transform(*pixels)
+    pond = [float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())]
+    two = (
+        f'name = "Small town"\nbounds = {list(studies.BOUNDS)}\n'
+        f'[[area]]\nname = "Pond"\nbounds = {pond}\n'
+    )
+    quality = 'preset = "standard"'
+    raster_ = np.full(studies.WINDOW.shape, 290.0)
+    raster_[:, :30] += np.random.default_rng(1).random((studies.WINDOW.height, 30))
+    raster(tmp_path / "heat.tif", raster_)
+    heat = f'heat = {{ raster = "{tmp_path}/heat.tif", range = [250, 350] }}'
+    outcome = studies.run(written(tmp_path, granules, area=two, indicators=heat, quality=quality))
+    assert outcome.exit_code == 1
+    assert {task.split()[-1].split("/")[0] for task, _ in outcome.failed} == {"pond"}
+    assert set(pd.read_csv(outcome.out / "tables/pca.csv").area) == {"Small town"}
+
+
+def test_a_read_only_folder(granules: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    study = 'name = "small"\nout = "file/run"\nepochs = [2012]'
+    with pytest.raises(MachineError, match=r"file"):
+        studies.run(written(tmp_path, granules, study=study))
+
+
+def test_a_folder_of_another_study(granules: Path, tmp_path: Path) -> None:
+    studies.run(written(tmp_path, granules), limit=1)
+    study = 'name = "other"\nout = "run"\nepochs = [2012]'
+    with pytest.raises(StudyError, match="'small'"):
+        studies.run(written(tmp_path, granules, study=study))
+
+
+def test_text_named_as_a_raster(granules: Path, tmp_path: Path) -> None:
+    (tmp_path / "heat.tif").write_text("<VRTDataset><SourceFilename>/etc/passwd")
+    heat = f'heat = {{ raster = "{tmp_path}/heat.tif", range = [250, 350] }}'
+    with pytest.raises(RasterError, match=r"heat\.tif"):
+        studies.run(written(tmp_path, granules, indicators=heat))
