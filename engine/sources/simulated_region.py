@@ -49,11 +49,10 @@ class Region:
 
     def around(self, west: float, south: float, east: float, north: float) -> "Region":
         """What of the region can matter in a box of longitudes and latitudes."""
-        box = shapely.box(west, south, east, north).buffer(MARGIN_DEGREES, join_style="mitre")
-        near = [mine for mine in self.mines if shapely.intersects(mine, box)]
-        land = None if self.land is None else shapely.intersection(_valid(self.land), box)
-        rivers = None if self.rivers is None else shapely.intersection(_valid(self.rivers), box)
-        return replace(self, mines=near, land=land, rivers=rivers)
+        margin = MARGIN_DEGREES
+        box = west - margin, south - margin, east + margin, north + margin
+        near = [mine for mine in self.mines if shapely.intersects(mine, shapely.box(*box))]
+        return replace(self, mines=near, land=_cut(self.land, box), rivers=_cut(self.rivers, box))
 
     @property
     def coast(self) -> BaseGeometry:
@@ -87,9 +86,14 @@ def share(geometry: BaseGeometry, window: Window, parts: int) -> Field:
     return blocks.mean(axis=(1, 3), dtype=np.float32)
 
 
-def _valid(geometry: BaseGeometry) -> BaseGeometry:
-    """``geometry`` with crossing rings mended."""
-    return geometry if geometry.is_valid else shapely.make_valid(geometry)
+def _cut(
+    geometry: BaseGeometry | None, box: tuple[float, float, float, float]
+) -> BaseGeometry | None:
+    """What of ``geometry`` lies in a box; its crossing rings are mended after, which is quicker."""
+    if geometry is None:
+        return None
+    part = shapely.clip_by_rect(geometry, *box)
+    return part if part.is_valid else shapely.make_valid(part)
 
 
 def area_km2(geometry: BaseGeometry) -> float:

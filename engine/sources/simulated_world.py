@@ -120,7 +120,7 @@ class World:
     @cached_property
     def slope(self) -> Field:
         """Slope at about 1 km, degrees; on the ground, for the sinusoidal grid is sheared."""
-        world = World(self.window.grown(2), self.region, self.seed)
+        world = World(self.window.grown(2), self.near, self.seed)
         down, right = np.gradient(world.dem, 2 * SINUSOIDAL_500M.dy, 2 * SINUSOIDAL_500M.dx)
         east = 2 * right
         latitude, longitude = np.radians(world.lonlat[1]), np.radians(world.lonlat[0])

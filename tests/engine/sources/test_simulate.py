@@ -21,15 +21,17 @@ from pyhdf.SD import SD
 from pyproj import Transformer
 
 from rsei.engine.sources.errors import GranuleError
-from rsei.engine.sources.grids import SINUSOIDAL_1KM, SINUSOIDAL_500M, Window
+from rsei.engine.sources.grids import SINUSOIDAL, SINUSOIDAL_1KM, SINUSOIDAL_500M, Window
 from rsei.engine.sources.simulate import (
     DEMO_EPOCHS,
     DEMO_WINDOW,
+    Region,
     Scene,
     Surface,
     World,
     demo_place,
     demo_world,
+    even,
     season_dates,
     truth,
     write_demo,
@@ -167,6 +169,29 @@ def test_two_tiles_show_one_landscape(product: str, small: World, tmp_path: Path
     whole = Scene(small, Surface.of(small, 2012), product, season_dates(product, [2012])[0])
     for name, values in whole.layers().items():
         assert np.array_equal(np.vstack((upper[name], lower[name])), values)
+
+
+def test_a_real_city_with_real_mines_and_coast_lies_on_four_tiles(
+    real_data: Path, tmp_path: Path
+) -> None:
+    mines = gpd.read_file(next((real_data / "mines").glob("*Tangshan*")))
+    land = gpd.read_file(real_data / "coast" / "land-50m.json").geometry.iloc[0]
+    region = Region(mines=list(mines.geometry.make_valid()), land=land)
+    corner = World(Window(11984, 64780, 40, 40), region)
+    paths = write(tmp_path, "MOD09A1.061", corner)
+    tiles = {path.name.split(".")[2]: layers_of(path)["sur_refl_b02"] for path in paths}
+    assert sorted(tiles) == ["h26v04", "h26v05", "h27v04", "h27v05"]
+    whole = Scene(corner, Surface.of(corner, 2012), "MOD09A1.061", dt.date(2012, 6, 1)).layers()
+    upper = np.hstack((tiles["h26v04"], tiles["h27v04"]))
+    lower = np.hstack((tiles["h26v05"], tiles["h27v05"]))
+    assert np.array_equal(np.vstack((upper, lower)), whole["sur_refl_b02"])
+    outlines = [carried(mine, "EPSG:4326", SINUSOIDAL) for mine in region.mines]
+    biggest = max(outlines, key=lambda mine: mine.area)
+    around = World(even(SINUSOIDAL_500M.bounding(*biggest.bounds)).grown(10), region)
+    bare, _ = around.pit(2020)
+    assert bare.sum() * SINUSOIDAL_500M.dx**2 >= 0.98 * biggest.area
+    quality = around.quality(2020)
+    assert quality[bare > 0.9].mean() < quality[around.mine_distance >= REACH_KM].mean() - 0.3
 
 
 @pytest.mark.parametrize("product", PRODUCTS)
@@ -376,7 +401,7 @@ def test_larger_mines_are_worse(world: World, rsei: Pixels) -> None:
     place = demo_place()
     means = []
     for mine in place.region.mines:
-        outline = carried(mine, "EPSG:4326", "+proj=sinu +R=6371007.181 +units=m +no_defs")
+        outline = carried(mine, "EPSG:4326", SINUSOIDAL)
         near = SINUSOIDAL_500M.bounding(*outline.bounds)
         values = rsei[near.slices(DEMO_WINDOW)]
         part = share(outline, near, 16) * np.isfinite(values)
