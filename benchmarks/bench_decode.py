@@ -80,7 +80,8 @@ def streams(path: Path) -> list[tuple[bytes, int]]:
             dataset = file.dataset(name)
             pieces = [dataset.layout]
             if isinstance(dataset.layout, Chunks):
-                pieces = [piece for piece, *_ in file._chunks(dataset, WHOLE) or []]
+                found_chunks = file._chunks(dataset, dataset.layout, WHOLE) or []
+                pieces = [stored for _, stored in found_chunks]
             for piece in pieces:
                 assert isinstance(piece, Stored) and piece.deflated
                 found.append((file.element(*piece.element), piece.size))
@@ -97,7 +98,7 @@ def in_threads(held: list[tuple[bytes, int]], pool: ThreadPoolExecutor) -> None:
 
 
 def interleaved(cases: dict[str, Callable[[], Any]], repeats: int) -> dict[str, dict[str, float]]:
-    """Median wall and CPU seconds of each case; one of each in turn, after a warm-up."""
+    """Least wall and median CPU seconds of each case; one of each in turn, after a warm-up."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
     for turn in range(repeats + 1):
         for name, case in cases.items():
@@ -106,10 +107,9 @@ def interleaved(cases: dict[str, Callable[[], Any]], repeats: int) -> dict[str, 
             if turn:
                 times[name].append((time.perf_counter() - wall, time.process_time() - cpu))
     return {
-        name: {"wall": statistics.median(w for w, _ in runs),
-               "cpu": statistics.median(c for _, c in runs)}
+        name: {"wall": min(wall for wall, _ in runs), "cpu": statistics.median(c for _, c in runs)}
         for name, runs in times.items()
-    }  # fmt: skip
+    }
 
 
 def measure(path: Path, right: Arrays, repeats: int) -> dict[str, Any]:

@@ -87,8 +87,7 @@ class HDF4File(Descriptors):
                 f"{self.path}: expected rows and columns in {name}, found shape {dataset.shape}"
             )
         with reading(self.path, name):
-            for data, row, column in self._pieces(dataset, window):
-                piece = Window(row, column, *data.shape)
+            for piece, data in self._pieces(dataset, window):
                 shared = piece & window
                 out[shared.slices(window)] = data[shared.slices(piece)]
 
@@ -104,48 +103,46 @@ class HDF4File(Descriptors):
                 return self._array(dataset.layout, dataset.shape, dataset.dtype)
             return self._library(dataset, (0,) * len(dataset.shape), dataset.shape)
 
-    def _pieces(self, dataset: Dataset, window: Window) -> Iterator[tuple[NDArray[Any], int, int]]:
-        """Arrays that hold all of ``window``, with their first row and column."""
+    def _pieces(self, dataset: Dataset, window: Window) -> Iterator[tuple[Window, NDArray[Any]]]:
+        """Arrays that together hold all of ``window``, and where each of them lies."""
         if isinstance(dataset.layout, Stored):
-            yield self._array(dataset.layout, dataset.shape, dataset.dtype), 0, 0
+            whole = Window(0, 0, *dataset.shape)
+            yield whole, self._array(dataset.layout, dataset.shape, dataset.dtype)
             return
-        chunks = self._chunks(dataset, window) if dataset.layout else None
+        chunks = self._chunks(dataset, dataset.layout, window) if dataset.layout else None
         if chunks is None:
             start = window.top, window.left
-            yield self._library(dataset, start, window.shape), *start
+            yield window, self._library(dataset, start, window.shape)
             return
-        for stored, shape, row, column in chunks:
-            yield self._array(stored, shape, dataset.dtype), row, column
+        for piece, stored in chunks:
+            yield piece, self._array(stored, piece.shape, dataset.dtype)
 
     def _chunks(
-        self, dataset: Dataset, window: Window
-    ) -> list[tuple[Stored, tuple[int, ...], int, int]] | None:
+        self, dataset: Dataset, chunks: Chunks, window: Window
+    ) -> list[tuple[Window, Stored]] | None:
         """The chunks that have pixels of ``window``; None where any is missing or foreign.
 
         A missing chunk is all fill, and the HDF4 library knows its fill.
         """
-        assert isinstance(dataset.layout, Chunks)
-        shape = dataset.layout.shape
-        records = self.records(dataset.layout.table)
+        records = self.records(chunks.table)
         if records.shape[1] != 12:
             raise ValueError(f"chunk records of {records.shape[1]} bytes instead of 12")
-        origins = np.ascontiguousarray(records[:, :8]).view(">i4").astype(np.int64) * shape
-        keys = np.ascontiguousarray(records[:, 8:]).view(">u2").tolist()
+        origins = np.ascontiguousarray(records[:, :8]).view(">i4").astype(np.int64) * chunks.shape
+        keys = np.ascontiguousarray(records[:, 8:]).view(">u2").astype(np.int64)
         if (origins < 0).any() or (origins >= dataset.shape).any():
             raise ValueError("a chunk outside the array")
         if len(np.unique(origins, axis=0)) != len(origins):
             raise ValueError("a chunk listed twice")
-        if len(origins) != math.prod(
-            -(-whole // part) for whole, part in zip(dataset.shape, shape)
-        ):
+        if len(origins) != math.prod(-(-a // b) for a, b in zip(dataset.shape, chunks.shape)):
             return None
+        before = (origins < (window.bottom, window.right)).all(axis=1)
+        wanted = before & (origins + chunks.shape > (window.top, window.left)).all(axis=1)
         found = []
-        for (row, column), (tag, ref) in zip(origins.tolist(), keys):
-            if (Window(row, column, *shape) & window).size:
-                stored = layout(self, (tag & ~SPECIAL, ref), shape, dataset.dtype)
-                if not isinstance(stored, Stored):
-                    return None
-                found.append((stored, shape, row, column))
+        for corner, (tag, ref) in zip(origins[wanted].tolist(), keys[wanted].tolist()):
+            stored = layout(self, (tag & ~SPECIAL, ref), chunks.shape, dataset.dtype)
+            if not isinstance(stored, Stored):
+                return None
+            found.append((Window(*corner, *chunks.shape), stored))
         return found
 
     def _array(self, stored: Stored, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
