@@ -39,7 +39,11 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
 }
 """Layers that are read of each role's product."""
 
-SUMS: Mapping[str, type[Any]] = {"reflectance": ReflectanceSum, "greenness": GreennessSum, "heat": HeatSum}
+SUMS: Mapping[str, type[Any]] = {
+    "reflectance": ReflectanceSum,
+    "greenness": GreennessSum,
+    "heat": HeatSum,
+}
 """What adds the dates of each role."""
 
 FILES: Mapping[str, tuple[str, ...]] = {

@@ -138,7 +138,10 @@ class ReduceTask(AreaTask):
         if self._correlated:
             found = area_pca(*args, correlations=self._correlations(store, found), area=area)
         draft.payload |= {
-            "epochs": {str(epoch): pca_record(one) for epoch, one in found.items()},
+            "epochs": {
+                str(epoch): pca_record(one, area, epoch, self.settings)
+                for epoch, one in found.items()
+            },
             "lost": {str(epoch): str(error) for epoch, error in lost.items()},
             "warnings": [
                 f"epoch {epoch}: {notice}" for epoch, one in found.items() for notice in one.notices

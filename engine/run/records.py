@@ -5,6 +5,8 @@ from typing import Any
 
 from ...kernels.moments import Moments
 from ..index.area import EpochPca
+from ..index.rows import direction_rows, pca_row
+from ..index.scopes import RseiSettings
 from ..index.summaries import Extreme, Extremes, Summary
 
 
@@ -57,26 +59,18 @@ def pixels_record(found: Extremes) -> dict[str, Any]:
     }
 
 
-def pca_record(one: EpochPca) -> dict[str, Any]:
-    """The first pass of an epoch as JSON values; what is unknown is null."""
+def pca_record(one: EpochPca, area: str, epoch: int, settings: RseiSettings) -> dict[str, Any]:
+    """The first pass of an epoch as JSON values: its projection, notices and rows of tables."""
     return {
-        "n": one.summary.count,
-        "low": list(one.limits.low),
-        "high": list(one.limits.high),
-        "vector": one.vector.tolist(),
-        "contributions": [_known(share) for share in one.components.contributions.tolist()],
-        "sign": one.sign,
-        "v_dot_e": one.sign * one.directions.v_dot_e,
-        "agreement": one.directions.agreement,
-        "verdicts": {
-            rule: [verdict.sign, _known(verdict.margin)]
-            for rule, verdict in one.directions.verdicts.items()
-        },
         "weights": list(one.projection.weights),
         "offsets": list(one.projection.offsets),
         "notices": list(one.notices),
+        "row": _known(pca_row(area, epoch, one, settings, (math.nan, math.nan))),
+        "directions": [_known(row) for row in direction_rows(area, epoch, one)],
     }
 
 
-def _known(number: float) -> float | None:
-    return number if math.isfinite(number) else None
+def _known(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with null for what is not known: JSON has no NaN."""
+    unknown = {name for name, cell in row.items() if isinstance(cell, float) and math.isnan(cell)}
+    return {name: None if name in unknown else cell for name, cell in row.items()}

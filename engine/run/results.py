@@ -5,8 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from ..index.summaries import INDICATORS, REASONS, Extreme
+from ..index.rows import exclusion_rows, extreme_rows
+from ..index.summaries import Extremes
 from ..report.tables import TABLES
+from .records import extremes as extreme_pixels
+from .records import summary
 from .store import Store
 from .survey import Place, Survey
 
@@ -35,84 +38,45 @@ def reduced(store: Store, survey: Survey) -> Iterator[tuple[Place, int, Row]]:
 
 def pca(store: Store, survey: Survey) -> Iterator[Row]:
     """How the index of each epoch is made."""
-    settings = survey.study.rsei
     scales = {
         (place.area.slug, epoch): payload["limits"]
         for place, epoch, payload in payloads(store, survey, "write")
     }
     for place, epoch, record in reduced(store, survey):
         low, high = scales.get((place.area.slug, epoch), (None, None))
-        limits = zip(INDICATORS, record["low"], record["high"], strict=True)
-        yield {
-            "area": place.area.name,
-            "epoch": epoch,
-            "normalisation": settings.normalisation,
-            "pca": settings.pca,
-            "n": record["n"],
-            **dict(zip(INDICATORS, record["vector"], strict=True)),
-            **{f"pc{i}": share for i, share in enumerate(record["contributions"], 1)},
-            "direction": settings.direction,
-            "flipped": record["sign"] < 0,
-            "agreement": record["agreement"],
-            "v_dot_e": record["v_dot_e"],
-            **{f"{n}_{side}": x for n, *pair in limits for side, x in zip(("min", "max"), pair)},
-            "rsei0_min": low,
-            "rsei0_max": high,
-        }
+        yield record["row"] | {"rsei0_min": low, "rsei0_max": high}
 
 
 def directions(store: Store, survey: Survey) -> Iterator[Row]:
     """What each rule says of each epoch."""
-    for place, epoch, record in reduced(store, survey):
-        for rule, (sign, margin) in record["verdicts"].items():
-            one = {"area": place.area.name, "epoch": epoch, "rule": rule}
-            yield one | {"sign": sign, "margin": margin}
+    for _, _, record in reduced(store, survey):
+        yield from record["directions"]
 
 
 def exclusions(store: Store, survey: Survey) -> Iterator[Row]:
     """Pixels that do not enter, by reason."""
     for place, epoch, payload in payloads(store, survey, "composite"):
-        counted = payload["summary"]["reasons"]
-        for reason in REASONS:
-            if counted[reason] or reason not in OF_RASTERS:
-                one = {"area": place.area.name, "epoch": epoch, "reason": reason}
-                yield one | {"n": counted[reason]}
+        for row in exclusion_rows(place.area.name, epoch, summary(payload["summary"])):
+            if row["n"] or row["reason"] not in OF_RASTERS:
+                yield row
 
 
 def extremes(store: Store, survey: Survey) -> Iterator[Row]:
     """The pixels that set the limits: of the indicators, and of RSEI0."""
     for place, epoch, payload in payloads(store, survey, "composite"):
-        yield from _pixels(survey, place, epoch, INDICATORS, payload["summary"])
-        projected = _projected(store, place, epoch)
-        if projected:
-            yield from _pixels(survey, place, epoch, ("rsei0",), projected)
+        of_indicators = summary(payload["summary"]).extremes
+        of_rsei0 = _projected(store, place, epoch)
+        yield from extreme_rows(place.area.name, epoch, survey.lattice, of_indicators, of_rsei0)
 
 
-def _projected(store: Store, place: Place, epoch: int) -> Row | None:
+def _projected(store: Store, place: Place, epoch: int) -> Extremes:
+    """The extremes of RSEI0; none where the epoch has no index."""
     for name in (str(epoch), "all"):
         marker = store.marker("project", f"{place.area.slug}/{name}")
         found = marker.payload["epochs"].get(str(epoch)) if marker else None
         if found:
-            return dict(found)
-    return None
-
-
-def _pixels(
-    survey: Survey, place: Place, epoch: int, layers: tuple[str, ...], record: Row
-) -> Iterator[Row]:
-    for side, key in (("min", "lowest"), ("max", "highest")):
-        for layer, pixel in zip(layers, record[key], strict=True):
-            if pixel is None:
-                continue
-            one = Extreme(*pixel)
-            yield {
-                "area": place.area.name,
-                "epoch": epoch,
-                "layer": layer,
-                "side": side,
-                "value": one.value,
-                **one.place(survey.lattice),
-            }
+            return extreme_pixels(found)
+    return Extremes((None,), (None,))
 
 
 def quality(store: Store, survey: Survey) -> Iterator[Row]:
