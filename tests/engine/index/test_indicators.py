@@ -58,7 +58,9 @@ def test_stage_is_lazy(home: Home) -> None:
     assert found["ndvi"].chunks == reflectance["red"].chunks
 
 
-@pytest.mark.parametrize("scheduler", ["threads", "processes"])
+@pytest.mark.parametrize(
+    "scheduler", ["threads", pytest.param("processes", marks=pytest.mark.slow)]
+)
 def test_every_scheduler(scheduler: str) -> None:
     layer = xr.DataArray(np.ones((8, 8), np.float32), dims=("y", "x")).chunk(y=4)
     found = indicators(xr.Dataset(dict.fromkeys(BANDS, layer)))
