@@ -146,6 +146,7 @@ def blocks(placed: Placed, lattice: Lattice, window: Window) -> Iterator[Window]
     if math.isfinite(x) and math.isfinite(y):
         middle = lattice.bounding(x, y, x, y)
         ratio = placed.step(lattice, Window(middle.top, middle.left, 1, 1)).pixels ** 0.5
+    ratio = ratio if math.isfinite(ratio) else 1.0
     side = 1 << int(math.log2(min(256, max(1, PATCH**0.5 / max(ratio, 1)))))
     for top in range(window.top // side * side, window.bottom, side):
         for left in range(window.left // side * side, window.right, side):

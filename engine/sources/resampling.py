@@ -24,8 +24,11 @@ Read = Callable[[Window], NDArray[np.float64]]
 
 Floats = NDArray[np.float64]
 
-LIMIT = 1 << 28
-"""Source pixels that a block may need; more is a mistake in a CRS, or a trap."""
+LIMIT = 1 << 27
+"""Source pixels that a block may need, 1 GB; more is a mistake in a CRS, or a trap."""
+
+FINEST = 1 << 22
+"""Samples that a pixel may need: those of a 500 m pixel on a grid of 0.25 m."""
 
 CLASSES = 256
 """Distinct values in a block above which a raster is no map of classes."""
@@ -58,10 +61,7 @@ class Patch:
             left, right = 0, around
         window = Window(top, left, bottom - top, right - left) & whole
         if window.size > LIMIT:
-            raise RasterError(
-                f"expected a block of the grid to need up to {LIMIT} pixels, found {window.size}: "
-                "the raster is too fine; average it first, for example: gdalwarp -tr -r average"
-            )
+            raise too_fine(window.size)
         values = read(window) if window.size else np.empty(window.shape)
         return cls(values, window, around)
 
@@ -83,6 +83,15 @@ class Patch:
             return self.values.take(row * width + column)
         row, column = np.where(inside, row, 0), np.where(inside, column, 0)
         return np.where(inside, self.values.take(row * width + column), np.nan)
+
+
+def too_fine(pixels: int) -> RasterError:
+    """What to do about a raster whose pixels are far too small."""
+    return RasterError(
+        f"expected up to {LIMIT} pixels for a block of the grid and {FINEST} for one of its "
+        f"pixels, found {pixels}: the raster is too fine, or its coordinate system is wrong; "
+        "average it first, for example: gdalwarp -tr 30 30 -r average"
+    )
 
 
 def centres(placed: Placed, lattice: Lattice, window: Window) -> tuple[Floats, Floats]:
@@ -148,6 +157,8 @@ def sampled(
     The density follows the middle of ``block``, which is the same for every ``part`` of it.
     """
     step = placed.step(lattice, block)
+    if step.across * step.down > FINEST:
+        raise too_fine(step.across * step.down)
     columns, rows = (at[..., np.newaxis] for at in corners(placed, lattice, part))
     patch = Patch.of(read, placed, columns, rows)
     across, down = scatter(step.across), scatter(step.down)

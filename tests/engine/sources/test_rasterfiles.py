@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from oracles_rasters import write_tiff
 
-from rsei.engine.sources.errors import RasterError
+from rsei.engine.sources.errors import InputError, RasterError
 from rsei.engine.sources.grids import Lattice, Window
 from rsei.engine.sources.rasterfiles import open_raster, opened_tiff
 from rsei.engine.sources.rasters import on_lattice
@@ -18,6 +20,7 @@ from rsei.engine.sources.rasters import on_lattice
 PLACE = Affine(500, 0, 500_000, 0, -500, 5_000_000)
 METRES = Lattice("EPSG:32633", 500_000, 5_000_000, 500, 500)
 WINDOW = Window(0, 0, 4, 3)
+ONE_FOLDER = [HealthCheck.function_scoped_fixture]
 VALUES = np.arange(12, dtype=np.float32).reshape(4, 3)
 
 VRT = b"""<VRTDataset rasterXSize="3" rasterYSize="4"><VRTRasterBand dataType="Byte" band="1">
@@ -226,3 +229,30 @@ def test_huge_declared_raster_needs_no_memory(tmp_path: Path) -> None:
         pass
     with pytest.raises(RasterError, match="average it first"):
         on_lattice(path, METRES, WINDOW)
+
+
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    ending=st.sampled_from(["tif", "nc"]),
+    flips=st.lists(st.tuples(st.integers(0, 20_000), st.integers(0, 255)), min_size=1, max_size=6),
+    cut=st.floats(0.3, 1),
+)
+def test_damaged_bytes_give_values_or_a_named_error(
+    tmp_path: Path, ending: str, flips: list[tuple[int, int]], cut: float
+) -> None:
+    whole = tmp_path / f"whole.{ending}"
+    if not whole.exists() and ending == "tif":
+        write_tiff(whole, VALUES, METRES.crs, PLACE, compress="deflate", nodata=3)
+    elif not whole.exists():
+        netcdf(whole)
+    content = bytearray(whole.read_bytes())
+    for place, value in flips:
+        content[place % len(content)] = value
+    path = tmp_path / f"a.{ending}"
+    path.write_bytes(content[: int(len(content) * cut)])
+    try:
+        assert on_lattice(path, METRES, WINDOW).shape == WINDOW.shape
+    except InputError as error:
+        assert str(error)

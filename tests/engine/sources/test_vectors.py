@@ -9,10 +9,13 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from rsei.engine.sources.errors import BoundaryError
 from rsei.engine.sources.vectors import LINES, LONLAT, POLYGONS, extent, only, read, require_overlap
 
+ONE_FOLDER = [HealthCheck.function_scoped_fixture]
 SQUARE = shapely.box(0, 0, 1, 1)
 BOW_TIE = shapely.Polygon([(0, 0), (1, 1), (1, 0), (0, 1)])
 
@@ -38,6 +41,7 @@ def test_each_format_gives_the_same_features(tmp_path: Path, ending: str) -> Non
     assert str(layer.repairs) == "2 features"
 
 
+@pytest.mark.slow
 def test_topojson_arcs_equal_a_decoder_written_out(tmp_path: Path, real_data: Path) -> None:
     path = real_data / "coast" / "land-50m.json"
     topology = json.loads(path.read_text())
@@ -200,3 +204,30 @@ def test_shapefile_without_index_is_read_and_left_alone(tmp_path: Path, real_dat
     layer = read(tmp_path / "modis_sinusoidal_grid_world.shp")
     assert len(layer.frame) == 648
     assert sorted(tmp_path.iterdir()) == before
+
+
+numbers = st.floats() | st.integers(-(10**20), 10**20) | st.sampled_from([0, 1, 180, 1e308])
+rings = st.lists(st.lists(st.lists(numbers, max_size=4), max_size=6), max_size=3)
+shapes = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(["Polygon", "MultiPolygon", "LineString", "Topology", "Feature"]),
+        "coordinates": rings | st.lists(rings, max_size=3) | st.none() | st.text(max_size=3),
+        "arcs": rings | st.text(max_size=3),
+        "objects": st.none() | st.dictionaries(st.text(max_size=3), rings, max_size=2),
+    }
+)
+
+
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(document=shapes | st.fixed_dictionaries({"type": st.just("Feature"), "geometry": shapes}))
+def test_malformed_json_gives_features_or_a_named_error(
+    tmp_path: Path, document: dict[str, Any]
+) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(document))
+    try:
+        assert read(path, polygons=False).frame.geometry.is_valid.all()
+    except BoundaryError as error:
+        assert str(path) in str(error)
