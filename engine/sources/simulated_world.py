@@ -119,12 +119,11 @@ class World:
 
     @cached_property
     def slope(self) -> Field:
-        """Slope at about 1 km, degrees; on the ground, for the sinusoidal grid is sheared."""
+        """Slope over 1 km, degrees; on the ground, for the sinusoidal grid is sheared."""
         world = World(self.window.grown(2), self.near, self.seed)
-        down, right = np.gradient(world.dem, 2 * SINUSOIDAL_500M.dy, 2 * SINUSOIDAL_500M.dx)
-        east = 2 * right
+        down, east = np.gradient(world.dem, SINUSOIDAL_500M.dy, SINUSOIDAL_500M.dx)
         latitude, longitude = np.radians(world.lonlat[1]), np.radians(world.lonlat[0])
-        north = -2 * down - longitude * np.sin(latitude) * east
+        north = -down - longitude * np.sin(latitude) * east
         return np.degrees(np.arctan(np.hypot(east, north)))[2:-2, 2:-2].astype(np.float32)
 
     @cached_property
