@@ -6,11 +6,11 @@ what MODIS land granules are made of is understood; the rest is left to pyhdf.
 Source: HDF4 Specification and Developer's Guide, chapters 2, 9 and 10; hchunks.c, hblocks.c, vg.c.
 """
 
+import mmap
 import os
 import struct
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,9 +47,6 @@ NUMBERS = {
 
 LITTLE_ENDIAN, NATIVE = 0x4000, 0x1000
 """Bits of a number type: stored in Intel's byte order, or in the writing machine's."""
-
-SCRATCH = threading.local()
-"""Memory of each thread for the stream that it inflates."""
 
 Object = tuple[int, int]
 """Tag and reference number."""
@@ -125,20 +122,34 @@ class Descriptors:
 
     def __init__(self, path: Path):
         self.path = path
+        self._file = self._map = None
         with reading(path, "its descriptors"):
-            self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            self._file = path.open("rb")
             try:
-                self.size = os.fstat(self._file).st_size
+                self.size = os.fstat(self._file.fileno()).st_size
+                if self.size:
+                    self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
                 self._places = dict(self._walk())
             except BaseException:
-                os.close(self._file)
+                self.close()
                 raise
 
     def close(self) -> None:
         """Closes the file; a second call does nothing."""
-        if self._file >= 0:
-            os.close(self._file)
-        self._file = -1
+        if self._map is not None:
+            with suppress(BufferError):  # an array still looks at it, and closes it at its end
+                self._map.close()
+        if self._file is not None:
+            self._file.close()
+        self._map = self._file = None
+
+    def unchanged(self) -> None:
+        """Raises GranuleError where the file was cut since it was opened.
+
+        Mapped pages that a file has lost would end the process without a word.
+        """
+        if self._file is None or os.fstat(self._file.fileno()).st_size < self.size:
+            raise GranuleError(f"{self.path}: was cut while it was being read; download it again")
 
     def __enter__(self) -> Self:
         """The open file."""
@@ -150,7 +161,7 @@ class Descriptors:
 
     def _walk(self) -> Iterator[tuple[Object, tuple[int, int]]]:
         """Every descriptor of the chain of blocks, as object and (offset, length)."""
-        start = self.pread(4, 0) if self.size >= 4 else b""
+        start = self.part(0, 4) if self.size >= 4 else b""
         if start != MAGIC:
             raise GranuleError(self._no_hdf4())
         block, seen = 4, set[int]()
@@ -158,51 +169,36 @@ class Descriptors:
             if block in seen:
                 raise ValueError("descriptor blocks that form a ring")
             seen.add(block)
-            count, following = struct.unpack(">HI", self.pread(6, block))
-            table = self.pread(12 * count, block + 6)
+            count, following = struct.unpack(">HI", self.part(block, 6))
+            table = self.part(block + 6, 12 * count)
             for tag, ref, offset, length in struct.iter_unpack(">HHII", table):
                 if tag != UNUSED and offset != 0xFFFFFFFF:
                     yield (tag, ref), (offset, length)
             block = following
 
     def _no_hdf4(self) -> str:
-        start = self.pread(min(512, self.size), 0)
+        start = bytes(self.part(0, min(512, self.size))) if self.size else b""
         found = "an empty file" if not start else f"a file that starts with {start[:8]!r}"
         if b"<html" in start.lower() or b"<!doctype" in start.lower():
             found = "a web page, such as a login form"
         return f"{self.path}: expected an HDF4 granule, found {found}; download it again"
 
-    def pread(self, length: int, offset: int) -> bytes:
+    def part(self, offset: int, length: int) -> memoryview:
         """``length`` bytes at ``offset``. Raises ValueError where the file ends before."""
-        if offset + length > self.size:
+        if offset + length > self.size or self._map is None:
             raise ValueError(f"the file ends at {self.size}, {offset + length - self.size} short")
-        data = os.pread(self._file, length, offset)
-        if len(data) != length:
-            raise ValueError(f"the file ends {length - len(data)} bytes short")
-        return data
+        return memoryview(self._map)[offset : offset + length]
 
     def stream(self, tag: int, ref: int) -> bytes | memoryview:
-        """As ``element``, but in memory that this thread uses again for its next stream.
-
-        Fresh memory for each stream cost 6 % of the decoding time.
-        """
+        """As ``element``, but without a copy, which would cost 4 % of the decoding time."""
         if (tag, ref) not in self._places:
             return self.element(tag, ref)
-        offset, length = self._places[tag, ref]
-        if offset + length > self.size:
-            raise ValueError(f"the file ends at {self.size}, {offset + length - self.size} short")
-        memory: bytearray = getattr(SCRATCH, "memory", bytearray())
-        if len(memory) < length:
-            SCRATCH.memory = memory = bytearray(length)
-        view = memoryview(memory)[:length]
-        if os.preadv(self._file, [view], offset) != length:
-            raise ValueError("the file ends within a stream")
-        return view
+        return self.part(*self._places[tag, ref])
 
     def special(self, tag: int, ref: int) -> bytes | None:
         """The header of a special element; None for a plain one."""
         place = self._places.get((tag | SPECIAL, ref))
-        return self.pread(place[1], place[0]) if place else None
+        return bytes(self.part(*place)) if place else None
 
     def length(self, tag: int, ref: int) -> int:
         """Bytes of a plain element in the file. Raises KeyError where there is none."""
@@ -215,8 +211,7 @@ class Descriptors:
         """
         header = self.special(tag, ref)
         if header is None:
-            offset, length = self._places[tag, ref]
-            return self.pread(length, offset)
+            return bytes(self.part(*self._places[tag, ref]))
         if struct.unpack(">H", header[:2]) != (LINKED,):
             raise ValueError(f"an unknown layout of element {tag}/{ref}")
         return self._linked(header)

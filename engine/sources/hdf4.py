@@ -86,6 +86,7 @@ class HDF4File(Descriptors):
             raise GranuleError(
                 f"{self.path}: expected rows and columns in {name}, found shape {dataset.shape}"
             )
+        self.unchanged()
         with reading(self.path, name):
             for piece, data in self._pieces(dataset, window):
                 shared = piece & window

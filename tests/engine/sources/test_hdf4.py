@@ -1,5 +1,6 @@
 """The HDF4 reader against pyhdf, on real files and on every layout that pyhdf writes."""
 
+import os
 import struct
 from datetime import date
 from pathlib import Path
@@ -294,6 +295,15 @@ def test_descriptor_blocks_in_a_ring_end(healthy: Path, tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(GranuleError, match="ring"):
         HDF4File(path)
+
+
+def test_a_file_that_is_cut_while_it_is_open_is_named(healthy: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cut.hdf"
+    path.write_bytes(healthy.read_bytes())
+    with HDF4File(path) as file:
+        os.truncate(path, 100)
+        with pytest.raises(GranuleError, match=r"cut\.hdf: was cut while"):
+            file.whole("500m 16 days NDVI")
 
 
 def test_a_missing_layer_is_named(healthy: Path) -> None:
