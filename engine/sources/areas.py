@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from .errors import BoundaryError
-from .grids import SINUSOIDAL_500M, Lattice, Window, carrier, tile_window, tiles
-from .vectors import LONLAT, extent, read
+from .grids import LONLAT, SINUSOIDAL_500M, Lattice, Window, carrier, extent, tile_window, tiles
+from .vectors import read
 
 BLOCK = 1 << 18
 """Pixels carried to the boundary's CRS at a time: 2 MB an array stays in the cache."""

@@ -189,6 +189,10 @@ class Lattice:
         return self.bounding(*fine.bounds(window)).grown(margin)
 
 
+LONLAT = "OGC:CRS84"
+"""Longitude and latitude in degrees on WGS84, in this order."""
+
+
 @lru_cache(maxsize=64)
 def carrier(source: str, target: str) -> Transformer:
     """Carries x, y of one CRS to another; raises GridError where PROJ knows no way."""
@@ -199,6 +203,17 @@ def carrier(source: str, target: str) -> Transformer:
             f"expected a way from one coordinate system to another, found none from {source[:99]} "
             f"to {target[:99]}: {error}; check the file's coordinate system"
         ) from error
+
+
+def extent(bounds: tuple[float, float, float, float], crs: str) -> str:
+    """West, south, east and north of ``bounds``, degrees, for a message.
+
+    >>> extent((0, 0, 111319.49, 110579.97), "EPSG:3857")
+    '0.000 to 1.000 E, 0.000 to 0.993 N'
+    """
+    carry = carrier(crs, LONLAT)
+    west, south, east, north = carry.transform_bounds(*bounds, densify_pts=21)
+    return f"{west:.3f} to {east:.3f} E, {south:.3f} to {north:.3f} N"
 
 
 RADIUS = 6371007.181

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import RasterError
-from .grids import Lattice, Window
+from .grids import Lattice, Window, extent
 from .placed import blocks, same_grid
 from .rasterfiles import Pixels, Raster, open_raster
 from .resampling import Method, Read, centres, resample
-from .vectors import extent
 
 Resampling = Method | Literal["auto"]
 """How values get from one grid to another; ``auto``: copied on the same grid, bilinear from pixels

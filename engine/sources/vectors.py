@@ -15,14 +15,11 @@ import pandas as pd
 import pyogrio
 import shapely
 from numpy.typing import NDArray
-from pyproj import CRS, Transformer
 from shapely.geometry.base import BaseGeometry
 
 from .errors import BoundaryError
 from .files import first_bytes
-
-LONLAT = "OGC:CRS84"
-"""Longitude and latitude in degrees on WGS84, in this order."""
+from .grids import LONLAT, extent
 
 POLYGONS = {"Polygon", "MultiPolygon"}
 """Geometry types with an area."""
@@ -285,20 +282,9 @@ def require_overlap(layer: Layer, geometry: BaseGeometry, crs: str, what: str) -
     if not shapely.intersects(layer.frame.geometry.values, here.iloc[0]).any():
         ours, theirs = (
             extent(geometry.bounds, crs),
-            extent(layer.frame.total_bounds, layer.frame.crs),
+            extent(tuple(layer.frame.total_bounds), layer.frame.crs.to_wkt()),
         )
         raise BoundaryError(
             f"{layer.path}: expected {what} to meet the area at {ours}, found it at {theirs}; "
             "check the file and its coordinate system"
         )
-
-
-def extent(bounds: tuple[float, float, float, float], crs: object) -> str:
-    """West, south, east and north of ``bounds``, degrees, for a message.
-
-    >>> extent((0, 0, 111319.49, 110579.97), "EPSG:3857")
-    '0.000 to 1.000 E, 0.000 to 0.993 N'
-    """
-    carry = Transformer.from_crs(CRS.from_user_input(crs), LONLAT, always_xy=True)
-    west, south, east, north = carry.transform_bounds(*bounds, densify_pts=21)
-    return f"{west:.3f} to {east:.3f} E, {south:.3f} to {north:.3f} N"

@@ -22,8 +22,7 @@ from rsei.engine.sources.areas import (
     window_of,
 )
 from rsei.engine.sources.errors import BoundaryError
-from rsei.engine.sources.grids import SINUSOIDAL_500M, Lattice, Window, tile_window
-from rsei.engine.sources.vectors import LONLAT
+from rsei.engine.sources.grids import LONLAT, SINUSOIDAL_500M, Lattice, Window, tile_window
 
 TILES = {
     "210300": ["h27v04"],

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rsei.engine.sources.errors import BoundaryError
-from rsei.engine.sources.vectors import LINES, LONLAT, POLYGONS, extent, only, read, require_overlap
+from rsei.engine.sources.grids import LONLAT, extent
+from rsei.engine.sources.vectors import LINES, POLYGONS, only, read, require_overlap
 
 ONE_FOLDER = [HealthCheck.function_scoped_fixture]
 SQUARE = shapely.box(0, 0, 1, 1)
