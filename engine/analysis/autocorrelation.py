@@ -24,6 +24,9 @@ Beyond, pairs are few and come from the map's ends. Source: Dutilleul 1993 and c
 class Moran:
     """Moran's I of values on a grid, by the eight neighbours of each pixel."""
 
+    n: int
+    """Pixels with a value."""
+
     index: float
     """I: 1 where neighbours are alike, ``expected`` where they are independent."""
 
@@ -35,6 +38,17 @@ class Moran:
 
     p: float
     """Chance of a |z| as large without autocorrelation."""
+
+    def row(self, variable: str) -> dict[str, float | int | str]:
+        """A row of the table of Moran's I."""
+        return {
+            "variable": variable,
+            "n": self.n,
+            "i": self.index,
+            "expected": self.expected,
+            "z": self.z,
+            "p": self.p,
+        }
 
 
 def moran(grid: Floats) -> Moran:
@@ -60,7 +74,7 @@ def moran(grid: Floats) -> Moran:
         neighbours[there] += both
     s0 = float(neighbours.sum())
     if n < 4 or second == 0 or s0 == 0:
-        return Moran(math.nan, expected, math.nan, math.nan)
+        return Moran(n, math.nan, expected, math.nan, math.nan)
     index = n * cross / (s0 * second)
     s1, s2 = 2 * s0, 4 * float((neighbours**2).sum())
     kurtosis = n * float((centred**4).sum()) / second**2
@@ -68,7 +82,7 @@ def moran(grid: Floats) -> Moran:
     last = kurtosis * ((n * n - n) * s1 - 2 * n * s2 + 6 * s0**2)
     variance = (first - last) / ((n - 1) * (n - 2) * (n - 3) * s0**2) - expected**2
     z = (index - expected) / math.sqrt(variance)
-    return Moran(index, expected, z, 2 * float(stats.norm.sf(abs(z))))
+    return Moran(n, index, expected, z, 2 * float(stats.norm.sf(abs(z))))
 
 
 def effective_size(first: Floats, second: Floats) -> float:

@@ -13,7 +13,14 @@ from ..sources.settings import Settings
 from .autocorrelation import gridded, moran
 from .importance import added_error, importance, rank_stability
 from .trees import Flags, Floats, Put, Trees, grown
-from .validation import Scores, bias_by_decile, blocks, cross_validated, variance_explained
+from .validation import (
+    Scores,
+    bias_by_decile,
+    blocks,
+    by_fold,
+    cross_validated,
+    variance_explained,
+)
 
 FEWEST = 30
 """Rows below which no forest is grown: 9 would be left to validate it."""
@@ -69,8 +76,11 @@ class Forest:
     bias: pd.DataFrame
     """decile, n, observed, predicted, bias: of the validation rows, by their RSEI."""
 
-    residual_moran: pd.DataFrame
-    """moran, expected, z, p of the residuals; one row."""
+    block_cv: pd.DataFrame
+    """fold, n, r2, rmse, mae: of each fold of blocks, by a forest that has not seen it."""
+
+    moran: pd.DataFrame
+    """variable, n, i, expected, z, p of the residuals; one row."""
 
     maps: pd.DataFrame
     """x, y, predicted, residual, in_sample of each complete row: a training row's ``predicted``
@@ -119,7 +129,7 @@ def forest(
     residual = data.rsei - predicted
     added = added_error(trees, *own, unseen, settings.seed, put)
     scores = Scores.of(data.rsei[judge], predicted[judge])
-    far = data.by_blocks(settings, put)
+    folds, far = data.by_blocks(settings, put)
     summary = {
         "trees": settings.trees,
         "mtry": settings.mtry,
@@ -131,16 +141,15 @@ def forest(
         "mae": scores.mae,
         "r2_block": Scores.of(data.rsei, far).r2,
     }
-    alike = moran(gridded(data.x, data.y, residual))
+    alike = moran(gridded(data.x, data.y, residual)).row("residual")
     return Forest(
         trees,
         pd.DataFrame([summary]),
         importance(trees, added, "oob"),
         rank_stability(trees, added, settings.seed),
         bias_by_decile(data.rsei[judge], predicted[judge]),
-        pd.DataFrame(
-            [{"moran": alike.index, "expected": alike.expected, "z": alike.z, "p": alike.p}]
-        ),
+        by_fold(folds, data.rsei, far),
+        pd.DataFrame([alike]),
         pd.DataFrame(
             {
                 "x": data.x,
@@ -250,12 +259,12 @@ class _Sample:
             settings.seed,
         )
 
-    def by_blocks(self, settings: ForestSettings, put: Put) -> Floats:
-        """The prediction of each row by a forest that has not seen its block."""
+    def by_blocks(self, settings: ForestSettings, put: Put) -> tuple[NDArray[np.intp], Floats]:
+        """The fold of each row, and its prediction by a forest that has not seen its block."""
 
         def predict(learn: NDArray[np.intp], judge: NDArray[np.intp]) -> Floats:
             trees, _ = self.grow(learn, settings, settings.mtry)
             return trees.predict(self.values[judge], put=put)
 
         folds = blocks(self.x, self.y, settings.block, settings.folds, settings.seed)
-        return cross_validated(folds, predict)
+        return folds, cross_validated(folds, predict)

@@ -90,3 +90,12 @@ def bias_by_decile(observed: Floats, predicted: Floats) -> pd.DataFrame:
             mean, model = float(truth[part].mean()), float(guess[part].mean())
             rows.append((decile, part.size, mean, model, model - mean))
     return pd.DataFrame(rows, columns=["decile", "n", "observed", "predicted", "bias"])
+
+
+def by_fold(folds: NDArray[np.intp], observed: Floats, predicted: Floats) -> pd.DataFrame:
+    """fold, n, r2, rmse, mae: the scores of each fold."""
+    parts = [(fold, folds == fold) for fold in np.unique(folds)]
+    rows = [
+        {"fold": fold} | vars(Scores.of(observed[part], predicted[part])) for fold, part in parts
+    ]
+    return pd.DataFrame(rows)
