@@ -154,15 +154,8 @@ def _components(
     if settings.pca == "fixed":
         vector = _loadings(tables)
         return {epoch: along(one.covariance, vector) for epoch, one in normal.items()}
-    if settings.pca == "pooled":
-        shared = components(pooled([normal[epoch] for epoch in sorted(normal)]).covariance)
-    elif settings.reference is not None and settings.reference in normal:
-        shared = components(normal[settings.reference].covariance)
-    else:
-        raise StudyError(
-            f"expected rsei.reference among the epochs {sorted(normal)}, found {settings.reference}"
-        )
-    return dict.fromkeys(normal, shared)
+    every = sorted(normal) if settings.pca == "pooled" else [settings.reference or 0]
+    return dict.fromkeys(normal, components(pooled([normal[one] for one in every]).covariance))
 
 
 def _loadings(tables: FixedTables) -> Vector:

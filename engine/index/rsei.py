@@ -44,7 +44,7 @@ def project(
     flat = indicators.reshape(indicators.shape[0], -1)
     rsei0, keys = projection.project(flat, reason.ravel(), how.weights, how.offsets)
     extremes = Extremes.of(rsei0[None], keys, max(1, reason.shape[1]), origin)
-    count = int(reason.size - np.count_nonzero(reason))
+    count = int((reason == 0).sum())
     return rsei0.reshape(reason.shape), Projected(extremes, count)
 
 

@@ -72,11 +72,16 @@ NO_TABLES = FixedTables({}, {})
 
 
 def groups(settings: RseiSettings, epochs: Sequence[int]) -> dict[int, Group]:
-    """For each epoch the epochs whose pixels set the limits of its indicators."""
+    """For each epoch the epochs whose pixels set the limits of its indicators.
+
+    Raises StudyError where the reference is none of ``epochs``.
+    """
     every = tuple(sorted(epochs))
-    if settings.normalisation == "reference" and settings.reference not in every:
-        raise StudyError(f"expected rsei.reference among the epochs {every}, found "
-                         f"{settings.reference}")  # fmt: skip
+    if settings.reference is not None and settings.reference not in every:
+        raise StudyError(
+            f"expected rsei.reference among the epochs {', '.join(map(str, every))}, found "
+            f"{settings.reference}"
+        )
     shared: dict[str, Group] = {
         "pooled": every,
         "fixed": (),

@@ -381,7 +381,15 @@ def test_settings_are_complete(wrong: dict[str, Any]) -> None:
         RseiSettings(**wrong)
 
 
-@pytest.mark.parametrize("asked", [{"normalisation": "reference"}, {"pca": "reference"}])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"normalisation": "reference"},
+        {"normalisation": "reference", "limits": (1, 99)},
+        {"pca": "reference"},
+        {"direction": "reference"},
+    ],
+)
 def test_a_reference_that_is_no_epoch(asked: dict[str, Any]) -> None:
     with pytest.raises(StudyError, match=r"expected rsei\.reference among the epochs"):
         assess({2001: block(city())}, RseiSettings(reference=1999, **asked))
