@@ -83,6 +83,7 @@ def crew(workers: int, memory: int) -> Iterator[Crew]:
         return
     from distributed import Client, LocalCluster
 
+    threads = os.environ.get("RSEI_THREADS")
     os.environ["RSEI_THREADS"] = "1"  # inherited: a worker is one core
     cluster = LocalCluster(
         n_workers=workers,
@@ -96,5 +97,7 @@ def crew(workers: int, memory: int) -> Iterator[Crew]:
         with Client(cluster) as client:
             yield Workers(client, workers)
     finally:
-        del os.environ["RSEI_THREADS"]
+        os.environ.pop("RSEI_THREADS")
+        if threads is not None:
+            os.environ["RSEI_THREADS"] = threads
         cluster.close()

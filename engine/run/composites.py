@@ -24,7 +24,7 @@ from ..sources.geotiff import Form
 from ..sources.grids import Lattice
 from ..sources.patterns import expand, of_year
 from ..sources.rasterfiles import split
-from .arrays import on_host
+from .devices import on_host
 from .larder import Larder, Stock
 from .mosaics import Piece
 from .partials import heat_window

@@ -13,7 +13,7 @@ from ..sources.areas import inside
 from ..sources.grids import Window
 from ..sources.products import products
 from ..sources.rasters import averaged, class_share
-from .arrays import home
+from .devices import home
 from .mosaics import mosaic
 from .store import Store
 

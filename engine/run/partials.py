@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from ..sources.geotiff import Form, read_geotiff, write_geotiff
 from ..sources.granules import Granule, read
 from ..sources.grids import Lattice, Window
 from ..sources.products import products
-from .arrays import home, on_host
+from .devices import home, on_host
 from .store import Draft, Key, Store
 from .survey import ROLES, Shelf, Survey
 from .tasks import fingerprints
@@ -172,8 +172,7 @@ class PartialTask:
             xp = home(self.device)
             if len(next(iter(stacks.values()))):
                 total.add(*(xp.asarray(on_device(stack, xp)) for stack in stacks.values()))
-        found = total.partial()
-        return replace(found, sums=on_host(found.sums), counts=on_host(found.counts)), bad
+        return on_host(total.partial()), bad
 
     def _batches(
         self, role: str, window: Window, bad: list[dict[str, str]]

@@ -17,7 +17,7 @@ from ..index.summaries import INDICATORS, Summary
 from ..sources.fixed import numbers
 from ..sources.geotiff import Form, read_geotiff, write_cog
 from ..sources.grids import Lattice, Window
-from .arrays import home, on_host
+from .devices import home, on_host
 from .records import extremes, pca_record, pixels_record, summary
 from .store import Draft, Key, Store
 from .survey import Place, Survey
