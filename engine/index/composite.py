@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from ...kernels.averaging import means
 from ...kernels.launch import namespace
 from ...kernels.layers import accumulate_layer
 from ...kernels.quality import accumulate
@@ -64,17 +65,12 @@ class Partial:
 
         ``scale`` and ``offset`` bring stored values to the unit: one for all layers or one each.
         """
-        home = namespace(self.sums)
-        means = home.empty(self.sums.shape, np.float32)
+        out = namespace(self.sums).empty(self.sums.shape, np.float32)
         scales, offsets = (np.broadcast_to(x, len(self.names)).tolist() for x in (scale, offset))
-        mean = home.empty(self.sums.shape[1:], np.float64)  # doubles of one band, not of all
         for b in range(len(self.names)):
-            home.divide(self.sums[b], home.maximum(self.counts[b], 1), out=mean)
-            mean *= scales[b]
-            mean += offsets[b]
-            mean[self.counts[b] == 0] = np.nan
-            means[b] = mean
-        return means
+            sums, counts = self.sums[b].reshape(-1), self.counts[b].reshape(-1)
+            means(sums, counts, scales[b], offsets[b], out[b].reshape(-1))
+        return out
 
 
 def _together(mine: Mapping[str, int], theirs: Mapping[str, int]) -> dict[str, int]:

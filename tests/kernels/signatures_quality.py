@@ -1,8 +1,8 @@
 """Argument types with which the kernels of quality bits are compiled to PTX."""
 
-from numba import boolean, int16, int32, int64, types, uint8, uint16, uint32
+from numba import boolean, float32, float64, int16, int32, int64, types, uint8, uint16, uint32
 
-from rsei.kernels import layers, quality, rules
+from rsei.kernels import averaging, layers, quality, rules
 
 bands = (
     uint16[:, ::1],
@@ -31,4 +31,7 @@ SIGNATURES = {
         types.UniTuple(uint32, 2),
         *(uint32[:, ::1], int64, int64[:, ::1]),
     ),
+    averaging._means: (int32[::1], uint16[::1], float64, float64, float32[::1]),
 }
+FLOAT64 = {averaging._means}
+"""Sums of stored integers pass 2**24: their mean is rounded once, at the end."""
