@@ -142,7 +142,7 @@ class Runs:
         zones = labels[starts].astype(np.int64)
         held = (zones > 0) & (zones <= number)
         starts, stops, zones = starts[held], stops[held], zones[held] - 1
-        pieces = chunks(stops - starts, LONGEST)
+        pieces = -(-(stops - starts) // LONGEST)
         nth = np.arange(pieces.sum()) - np.repeat(np.cumsum(pieces) - pieces, pieces)
         begin = starts.repeat(pieces) + nth * LONGEST
         end = np.minimum(begin + LONGEST, stops.repeat(pieces))
