@@ -42,7 +42,10 @@ class Partial:
     """Dates that were offered."""
 
     losses: Mapping[str, int]
-    """Pixel-dates lost to each reason; those of ``qc.b1`` to ``b7`` and of a range, in its band."""
+    """Pixel-dates lost to each reason: the first that applies of ``fill``, then the tested fields
+    of each word in the order of their bits, then ``qc.all_bands``. A nibble (``qc.b1`` to ``b7``)
+    and a valid range (``range.red``) cost their own band: they are counted for each band among
+    the pixel-dates that are left; ``range.view_time`` among those whose temperature was used."""
 
     def __add__(self, other: Self) -> Self:
         """All dates of both. Raises ValueError where layers or windows differ."""

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from conftest import Home
@@ -6,7 +8,7 @@ from rsei.kernels import averaging
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
-def test_is_the_quotient_in_long_doubles(home: Home, kind: type) -> None:
+def test_is_the_quotient_in_long_doubles(home: Home, kind: Any) -> None:
     rng = np.random.default_rng(4)
     sums = rng.integers(-(2**31), 2**31, home.pixels).astype(np.int32)
     counts = rng.integers(0, 200, home.pixels).astype(kind)
