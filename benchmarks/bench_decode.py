@@ -5,14 +5,13 @@
 Simulated full granules of MOD09A1, 2400 x 2400, seven bands with the noise of a real surface, qc
 and state: once as one deflate stream a layer, once in chunks of 32 rows as NASA's own. Every
 reader's arrays are asserted equal, byte for byte. CPU seconds, so that a busy machine counts
-little; the two-thread figure is wall time. The file lies in the page cache.
+little; the two-thread figures are wall time, and say nothing on one. Files lie in the page cache.
 """
 
 import argparse
 import json
 import os
 import platform
-import statistics
 import sys
 import tempfile
 import time
@@ -98,7 +97,7 @@ def in_threads(held: list[tuple[bytes, int]], pool: ThreadPoolExecutor) -> None:
 
 
 def interleaved(cases: dict[str, Callable[[], Any]], repeats: int) -> dict[str, dict[str, float]]:
-    """Least wall and median CPU seconds of each case; one of each in turn, after a warm-up."""
+    """Least wall and CPU seconds of each case; one of each in turn, after a warm-up."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
     for turn in range(repeats + 1):
         for name, case in cases.items():
@@ -107,7 +106,7 @@ def interleaved(cases: dict[str, Callable[[], Any]], repeats: int) -> dict[str, 
             if turn:
                 times[name].append((time.perf_counter() - wall, time.process_time() - cpu))
     return {
-        name: {"wall": min(wall for wall, _ in runs), "cpu": statistics.median(c for _, c in runs)}
+        name: {"wall": min(wall for wall, _ in runs), "cpu": min(cpu for _, cpu in runs)}
         for name, runs in times.items()
     }
 
@@ -172,6 +171,7 @@ def main() -> None:
     arrays = scene()
     results: dict[str, Any] = {
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
+        "load": os.getloadavg()[0],
         "versions": {name: version(name) for name in ("deflate", "pyhdf", "numpy")},
     }
     with tempfile.TemporaryDirectory() as folder:
@@ -179,6 +179,7 @@ def main() -> None:
         results["one stream a layer"] = measure(path, arrays, options.repeats)
         rechunk(path, (32, SIDE))
         results["chunks of 32 rows"] = measure(path, arrays, options.repeats)
+    print(f"{results['machine']}, load {results['load']:.1f}")
     for form in ("one stream a layer", "chunks of 32 rows"):
         found = results[form]
         print(f"{form}: {found['bytes'] / 1e6:.1f} MB from {found['file'] / 1e6:.1f} MB")
