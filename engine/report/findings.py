@@ -1,0 +1,182 @@
+"""What a run found, as its figures and its page take it: tables, maps and outlines."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+
+from ..sources.areas import Area, areas
+from ..sources.errors import RseiError
+from ..sources.grids import LONLAT, carrier
+from ..sources.rasterfiles import opened_tiff
+from ..sources.vectors import read as read_vectors
+from .tables import TABLES
+from .tabular import read as read_table
+
+DENSE = 200
+"""Parts of a boundary's extent between two points of its outline once it is in degrees."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Pixels of one map, and where they lie."""
+
+    values: NDArray[np.float32]
+    """(h, w), NaN where there is none."""
+
+    crs: str
+    """Coordinate system, as WKT."""
+
+    transform: Affine
+    """Of columns and rows to that system."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """One area of a run."""
+
+    folder: Path
+    """The run folder."""
+
+    name: str
+    """As the user writes it."""
+
+    slug: str
+    """The name in paths."""
+
+    epochs: tuple[int, ...]
+    """Epochs that have a map."""
+
+    outline: shapely.Geometry | None
+    """The boundary in degrees; None where its file is gone."""
+
+    mines: tuple[shapely.Geometry, ...]
+    """Outlines of the mines, in degrees."""
+
+    def rsei(self, epoch: int) -> Layer:
+        """The map of an epoch."""
+        return read_layer(self.folder / f"rsei/{self.slug}/{epoch}.tif", 1)
+
+    def band(self, epoch: int, name: str) -> Layer:
+        """A band of an epoch's composite, or one of its indicators."""
+        for stage in ("indicators", "composites"):
+            path = self.folder / f"{stage}/{self.slug}/{epoch}.tif"
+            with opened_tiff(path) as dataset:
+                names = list(dataset.descriptions)
+            if name in names:
+                return read_layer(path, names.index(name) + 1)
+        raise LookupError(f"{self.name}, {epoch}: expected a band {name!r}, found none")
+
+
+def read_layer(path: Path, band: int) -> Layer:
+    """One band of a raster of the run. Raises RasterError where it cannot be read."""
+    with opened_tiff(path) as dataset:
+        return Layer(dataset.read(band), dataset.crs.to_wkt(), dataset.transform)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that a run found."""
+
+    folder: Path
+    """The run folder."""
+
+    record: Mapping[str, Any]
+    """The run's record: settings, granules, versions, warnings, times."""
+
+    sites: tuple[Site, ...]
+    """The areas that have at least one map."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The settings of the study."""
+        return dict(self.record["settings"])
+
+    @cached_property
+    def tables(self) -> Mapping[str, pd.DataFrame]:
+        """The tables that the run has, by name; epochs are text, as some are ``all``."""
+        paths = {name: self.folder / table.file for name, table in TABLES.items()}
+        return {
+            name: with_text_epochs(read_table(path, name))
+            for name, path in paths.items()
+            if path.is_file()
+        }
+
+    def of(self, name: str, area: str | None = None) -> pd.DataFrame | None:
+        """The rows of a table, of one area if one is named; None where there are none."""
+        table = self.tables.get(name)
+        if table is not None and area is not None:
+            table = table[table["area"] == area].reset_index(drop=True)
+        return None if table is None or table.empty else table
+
+
+def with_text_epochs(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its epochs as text."""
+    names = [n for n in ("epoch", "from_epoch", "to_epoch") if n in table.columns]
+    return table.assign(**{name: table[name].astype(str) for name in names})
+
+
+def sites(folder: Path, settings: Mapping[str, Any], base: Path) -> tuple[Site, ...]:
+    """The areas of a run with at least one map, by the order of the study.
+
+    ``base`` is the folder of the study file, to which the paths of outlines are relative.
+    """
+    found = []
+    for part in settings["area"]:
+        for area in _areas(part, base):
+            maps = sorted((folder / "rsei" / area.slug).glob("[0-9]*.tif"))
+            if maps:
+                epochs = tuple(int(path.stem) for path in maps)
+                outline = None if area.geometry.is_empty else in_degrees(area.geometry, area.crs)
+                mines = _mines(part, base, outline)
+                found.append(Site(folder, area.name, area.slug, epochs, outline, mines))
+    return tuple(found)
+
+
+def _areas(part: Mapping[str, Any], base: Path) -> tuple[Area, ...]:
+    source = base / part["boundary"] if part["boundary"] else part["bounds"]
+    try:
+        return areas(source, part["name"], part["name_field"])
+    except RseiError:
+        if part["name_field"]:
+            raise  # nobody knows the names of its areas
+        corner = areas((0, 0, 1, 1), part["name"])[0]
+        return (Area(part["name"], corner.slug, shapely.Polygon(), LONLAT),)
+
+
+def _mines(
+    part: Mapping[str, Any], base: Path, outline: shapely.Geometry | None
+) -> tuple[shapely.Geometry, ...]:
+    """The mines of the area's file that lie in it; none where the file is gone."""
+    if not part["mines"]:
+        return ()
+    try:
+        frame = read_vectors(base / part["mines"]).frame
+    except RseiError:
+        return ()
+    shapes = [in_degrees(shape, frame.crs.to_wkt()) for shape in frame.geometry]
+    return tuple(s for s in shapes if outline is None or shapely.intersects(s, outline))
+
+
+def in_degrees(shape: shapely.Geometry, crs: str) -> shapely.Geometry:
+    """A geometry in longitude and latitude, its long edges cut so that they bend."""
+    west, south, east, north = shape.bounds
+    step = max(east - west, north - south) / DENSE
+    return moved(shapely.segmentize(shape, step) if step > 0 else shape, crs, LONLAT)
+
+
+def moved(shape: shapely.Geometry, source: str, target: str) -> shapely.Geometry:
+    """A geometry carried from one coordinate system to another, point by point."""
+    carry = carrier(source, target)
+
+    def points(at: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.column_stack(carry.transform(at[:, 0], at[:, 1]))
+
+    return shapely.transform(shape, points)
