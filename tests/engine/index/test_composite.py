@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import oracles_quality as oracles
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -121,6 +121,7 @@ def same(found: Partial, exact: Partial) -> bool:
     )
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.permutations(range(9)), st.lists(st.integers(0, 9), max_size=5))
 def test_order_of_dates_and_calls_change_nothing(order: list[int], cuts: list[int]) -> None:
     total = ReflectanceSum((12, 17), Policy())
@@ -129,6 +130,7 @@ def test_order_of_dates_and_calls_change_nothing(order: list[int], cuts: list[in
     assert same(total.partial(), WHOLE)
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.lists(st.integers(0, 9), max_size=3))
 def test_partials_add_up(cuts: list[int]) -> None:
     pieces = [
@@ -138,6 +140,7 @@ def test_partials_add_up(cuts: list[int]) -> None:
     assert same(sum(pieces[1:], pieces[0]), WHOLE)
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.integers(1, 11), st.integers(1, 16))
 def test_windows_change_nothing(row: int, column: int) -> None:
     for rows in (slice(0, row), slice(row, 12)):
@@ -148,6 +151,7 @@ def test_windows_change_nothing(row: int, column: int) -> None:
             np.testing.assert_array_equal(part.counts, WHOLE.counts[:, rows, columns])
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.sampled_from([(65535, 0), (8, 0xFFFFFFFF), (0b01, 0), (8, 0b10), (1 << 12 | 8, 0)]))
 def test_masked_dates_change_no_mean(words: tuple[int, int]) -> None:
     masked = ReflectanceSum((12, 17), Policy())
