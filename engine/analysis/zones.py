@@ -10,6 +10,7 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Geod, Proj
 
+from ...kernels.coverage import MARGIN, cover
 from ...kernels.zonal import LabelSums, Runs, Shares
 from ..sources.areas import Area, inside
 from ..sources.grids import Lattice, Window, carrier
@@ -21,9 +22,9 @@ BEND = 1e-4
 STATISTICS = ("n", "mean", "std", "min", "max")
 """Columns of the statistics of a zone; n is the sum of shares or the number of pixels."""
 
-WHOLE = 1 - 1e-14
-"""Share of a block from which on it is whole: the corners are integers, areas round in the last
-digit."""
+NOISE = 1e-11
+"""Share below which a pixel is not in a zone, and below which what lacks of a whole one is not
+missing: sums of a row's edges round in the last digits."""
 
 
 @dataclass(frozen=True)
@@ -106,60 +107,56 @@ Entries = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 def shares_of(shapes: Geometries, shape: tuple[int, int]) -> Entries:
     """Every pixel of a raster of ``shape`` and its share in each of ``shapes``, in pixel units.
 
-    Blocks of pixels are halved until they are whole, empty or one pixel, and the polygon is cut
-    along: each vertex is looked at once a level, not once a pixel.
+    The parts of a shape are covered one by one, each in its own rectangle of pixels.
     """
-    zone = np.flatnonzero(~shapely.is_empty(shapes))
-    box = blocks_around(shapes[zone], shape)
-    piece = cut(shapes[zone], box)
-    done: list[Entries] = [(np.zeros(0, int), np.zeros(0, int), np.zeros(0))]
-    while len(zone):
-        area, size = shapely.area(piece), (box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1])
-        whole = (area >= size * WHOLE) & (shapely.get_num_coordinates(piece) == 5)
-        ready = (area > 0) & (whole | (size == 1))
-        share = np.where(whole, 1.0, np.minimum(area, 1.0))
-        done.append(pixels_of(zone[ready], box[ready], share[ready], shape[1]))
-        split = (area > 0) & ~ready
-        zone, box, piece = zone[split].repeat(2), halves(box[split]), piece[split].repeat(2)
-        piece = cut(piece, box)
-    zones, pixels, weights = (np.concatenate(column) for column in zip(*done, strict=True))
-    order = np.lexsort((pixels, zones))
-    return zones[order], pixels[order], weights[order]
+    frame = shapely.box(0, 0, shape[1], shape[0])
+    out = ~shapely.covered_by(shapes, frame)
+    shapes = shapes.copy()
+    shapes[out] = without_lines(shapely.intersection(shapes[out], frame))
+    parts, zone_of = shapely.get_parts(shapes, return_index=True)
+    kept = ~shapely.is_empty(parts)
+    parts, zone_of = parts[kept], zone_of[kept]
+    boxes = blocks_around(parts, shape)
+    found, cells = cover(*outlines_of(parts), boxes)
+    place = np.flatnonzero(found > NOISE)
+    part = np.searchsorted(cells, place, side="right") - 1
+    box = boxes[part]
+    row, column = np.divmod(place - cells[part], box[:, 2] - box[:, 0] + MARGIN)
+    held = column < box[:, 2] - box[:, 0]
+    pixel = (row + box[:, 1]) * shape[1] + column + box[:, 0]
+    share = found[place]
+    return joined(zone_of[part][held], pixel[held], share[held])
+
+
+def outlines_of(
+    parts: Geometries,
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """Vertices of the rings of each polygon, and where each ring and each polygon begins."""
+    rings, part_of = shapely.get_rings(parts, return_index=True)
+    points, ring_of = shapely.get_coordinates(rings, return_index=True)
+    ends = np.arange(len(rings) + 1), np.arange(len(parts) + 1)
+    return points, np.searchsorted(ring_of, ends[0]), np.searchsorted(part_of, ends[1])
+
+
+def joined(
+    zone: NDArray[np.int64], pixel: NDArray[np.int64], share: NDArray[np.float64]
+) -> Entries:
+    """The entries by zone and pixel, those of several parts of a zone added."""
+    order = np.lexsort((pixel, zone))
+    zone, pixel, share = zone[order], pixel[order], share[order]
+    new = np.ones(len(zone), bool)
+    new[1:] = (zone[1:] != zone[:-1]) | (pixel[1:] != pixel[:-1])
+    first = np.flatnonzero(new)
+    total = np.add.reduceat(share, first) if len(first) else share
+    total = np.where(total > 1 - NOISE, 1.0, total)
+    return zone[first], pixel[first], total
 
 
 def blocks_around(shapes: Geometries, shape: tuple[int, int]) -> NDArray[np.int64]:
     """Left, top, right and bottom, (Z, 4), of the whole pixels of a raster about each shape."""
-    bounds = shapely.bounds(shapes)
+    bounds = shapely.bounds(shapes).reshape(-1, 4)
     box = np.concatenate([np.floor(bounds[:, :2]), np.ceil(bounds[:, 2:])], axis=1)
-    limits = np.array([shape[1], shape[0]] * 2)
-    return np.clip(box, 0, limits).astype(np.int64)
-
-
-def cut(shapes: Geometries, box: NDArray[np.int64]) -> Geometries:
-    """The part of each shape in its box."""
-    return without_lines(shapely.intersection(shapes, shapely.box(*box.T.astype(np.float64))))
-
-
-def halves(box: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Each box cut across its longer side, (2 Z, 4), the halves one after the other."""
-    first, second = box.copy(), box.copy()
-    wide = box[:, 2] - box[:, 0] >= box[:, 3] - box[:, 1]
-    for axis, chosen in ((0, wide), (1, ~wide)):
-        middle = (box[:, axis] + box[:, axis + 2]) // 2
-        first[chosen, axis + 2] = second[chosen, axis] = middle[chosen]
-    return np.stack([first, second], axis=1).reshape(-1, 4)
-
-
-def pixels_of(
-    zone: NDArray[np.int64], box: NDArray[np.int64], share: NDArray[np.float64], width: int
-) -> Entries:
-    """The pixels of each box, with the zone and share of their box."""
-    wide = box[:, 2] - box[:, 0]
-    size = wide * (box[:, 3] - box[:, 1])
-    nth = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
-    row, column = np.divmod(nth, np.repeat(wide, size))
-    pixel = (row + box[:, 1].repeat(size)) * width + column + box[:, 0].repeat(size)
-    return zone.repeat(size), pixel, share.repeat(size)
+    return np.clip(box, 0, np.array([shape[1], shape[0]] * 2)).astype(np.int64)
 
 
 def labels_of(

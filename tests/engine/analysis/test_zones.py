@@ -129,7 +129,6 @@ def test_real_mines_equal_shapely_at_every_pixel(real_data: Path) -> None:
         np.testing.assert_allclose(share[exact["cell_id"]], exact["coverage"], rtol=0, atol=1e-6)
 
 
-@pytest.mark.slow
 def test_repaired_mines_of_the_world(real_data: Path) -> None:
     file = real_data / "mines" / "gem_coal_mine_boundaries_v1.0.1.geojson"
     mines = gpd.read_file(file).geometry.values
