@@ -1,8 +1,9 @@
 """Layers of HDF4 granules, inflated in threads; the HDF4 library reads what is laid out otherwise.
 
 An SDS is one deflate stream, a grid of them (chunks), or plain bytes. Its arrays stay big-endian,
-as stored: swapping is free in the kernels and would cost a pass here. libdeflate inflates a layer
-2.4 times as fast as pyhdf on one core, and two threads 4.6 times (benchmarks/bench_decode.py).
+as stored: swapping is free in the kernels and would cost a pass here. libdeflate
+inflates a layer 2.4 times as fast as pyhdf on one core (benchmarks/bench_decode.py) and lets other
+threads run meanwhile, which pyhdf does not.
 """
 
 import math
