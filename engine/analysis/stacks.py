@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import shapely
@@ -109,3 +110,17 @@ def parts_of(
     labels = labels_of([union], crs, stack.lattice, stack.window)
     outside = np.flatnonzero(labels.reshape(-1) == 0)
     return whole, Zone("mines", *coverage.entries(0)), Zone("outside", outside)
+
+
+def covered_zones(names: Sequence[str], coverage: Coverage) -> tuple[Zone, ...]:
+    """A zone for each polygon of ``coverage``, in its order; one without pixel is kept."""
+    return tuple(
+        Zone(name, *coverage.entries(number))
+        for number, name in zip(range(len(coverage.reasons)), names, strict=True)
+    )
+
+
+def labelled_zones(names: Sequence[str], labels: NDArray[Any]) -> tuple[Zone, ...]:
+    """A zone for each of the labels 1, 2, ... of a raster, (h, w), such as land-cover classes."""
+    flat = labels.reshape(-1)
+    return tuple(Zone(name, np.flatnonzero(flat == label)) for label, name in enumerate(names, 1))

@@ -1,3 +1,4 @@
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,12 @@ def mines_of_all_sizes(
     return shapely.buffer(np.array(at), radii), radii
 
 
+@cache
+def table_of_all_sizes() -> pd.DataFrame:
+    mines, _ = mines_of_all_sizes()
+    return mine_table(town(mines), mines, LONLAT)
+
+
 def town(mines: Geometries) -> Stack:
     """RSEI inside each mine: 0.7, falling by 0.3 per factor of ten beyond 1 km2."""
     size = np.log10(areas_km2(mines, LONLAT))
@@ -43,8 +50,7 @@ def town(mines: Geometries) -> Stack:
 
 
 def test_the_size_effect_that_was_put_in_comes_out() -> None:
-    mines, _ = mines_of_all_sizes()
-    table = mine_table(town(mines), mines, LONLAT)
+    table = table_of_all_sizes()
     assert ",".join(table.columns) == "area,mine,epoch,area_km2,size_class,coverage_px,mean"
     assert len(table) == 60 * 4
     rows = table[table["epoch"] == "all"]
@@ -93,8 +99,7 @@ def test_boxes() -> None:
     found = box(values)
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
     assert found == [7, values.mean(), values.std(), 0.1, 0.5, low, middle, high, 0.6, 0.95]
-    mines, _ = mines_of_all_sizes()
-    table = mine_table(town(mines), mines, LONLAT)
+    table = table_of_all_sizes().copy()
     table.loc[table["size_class"] == "0.5-0.75", "mean"] = np.nan
     boxes = size_classes(table)
     names = "area,epoch,size_class,n,mean,std,min,whisker_low,p25,median,p75,whisker_high,max"
@@ -107,8 +112,7 @@ def test_boxes() -> None:
 
 
 def test_too_few_mines_have_no_threshold() -> None:
-    mines, _ = mines_of_all_sizes()
-    table = mine_table(town(mines), mines, LONLAT)
+    table = table_of_all_sizes()
     effect = size_effect(table[table["mine"] < 5])
     assert (effect["n"] == 5).all() and effect["threshold_km2"].isna().all()
     assert isinstance(effect, pd.DataFrame)

@@ -1,3 +1,4 @@
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ def curve(distance: NDArray[np.float64]) -> NDArray[np.float64]:
     return 0.4 + 0.02 * np.minimum(km, 12) - 0.001 * np.maximum(km - 12, 0)
 
 
+@cache
 def town() -> Stack:
     return stack_of(square(), lambda lon, lat: curve(brute(MINES, lon, lat)))
 

@@ -16,7 +16,7 @@ from rsei.engine.analysis.series import (
     statistics,
     weighted_quantiles,
 )
-from rsei.engine.analysis.stacks import Stack, parts_of
+from rsei.engine.analysis.stacks import Stack, covered_zones, labelled_zones, parts_of
 from rsei.engine.analysis.zones import Coverage, centres, labels_of
 from rsei.engine.sources.grids import SINUSOIDAL_500M, Lattice, Window
 
@@ -140,3 +140,20 @@ def test_a_mine_beyond_the_city_has_a_bin_of_its_own() -> None:
 def test_latitude_is_that_of_the_sphere() -> None:
     lat = centres(SINUSOIDAL_500M, Window(12000, 64800, 1, 1))[1]
     assert lat[0, 0] == pytest.approx(40 - 0.5 * 10 / 2400, abs=1e-8)
+
+
+def test_any_polygon_or_label_is_a_zone() -> None:
+    stack, mines = town()
+    shapes = [*mines, shapely.Point(0, 0).buffer(1)]
+    coverage = Coverage.of(shapes, LONLAT, stack.lattice, stack.window)
+    assert coverage.reasons == ("", "", "outside")
+    table = series(stack, covered_zones(["pit", "heap", "far"], coverage))
+    rows = table[table["epoch"] == "2001"]
+    assert rows["zone"].tolist() == ["pit", "heap", "far"]
+    found = coverage.statistics(np.ascontiguousarray(stack.rsei[0]))
+    np.testing.assert_allclose(rows[["n", "mean", "std"]], found[["n", "mean", "std"]])
+    labels = labels_of(mines, LONLAT, stack.lattice, stack.window)
+    by_label = series(stack, labelled_zones(["pit", "heap", "none"], labels))
+    first = by_label[(by_label["zone"] == "pit") & (by_label["epoch"] == "2001")]
+    assert first["n"].tolist() == [((labels == 1) & ~np.isnan(stack.rsei[0])).sum()]
+    assert (by_label[by_label["zone"] == "none"]["n"] == 0).all()
