@@ -1,7 +1,7 @@
 """Change of RSEI: between two epochs, over all of them, and under two ways of scaling."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -97,6 +97,10 @@ class Trend:
         years = xp.asarray(np.array(stack.epochs, np.float32))
         trend.trend(flat, years, least, out)
         return cls(*out.reshape(3, *stack.window.shape))
+
+    def moved(self, put: Callable[[Any], Any]) -> Self:
+        """These maps carried by ``put``, such as ``cupy.asnumpy``: q and tables are made there."""
+        return type(self)(put(self.slope), put(self.score), put(self.p))
 
     def q(self) -> NDArray[np.float64]:
         """Benjamini and Hochberg's adjusted probability, (h, w): q <= 0.05 is significant where
