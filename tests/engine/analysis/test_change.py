@@ -80,7 +80,7 @@ def test_difference_maps() -> None:
 
 
 def test_trend_of_each_pixel(home: Home) -> None:
-    stack = town(side=0.2 if home.name != "simulator" else 0.06)
+    stack = town()
     found = Trend.of(stack, home.put(stack.rsei)).moved(home.get)
     slope, p = found.slope, found.p
     assert slope.shape == stack.window.shape
