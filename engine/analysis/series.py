@@ -7,7 +7,8 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
-from ...kernels.zonal import LabelSums, Runs, Shares
+from ...kernels.shares import Shares
+from ...kernels.zonal import LabelSums, Runs
 from .polygons import Geometries, moved
 from .stacks import Stack, Zone
 from .zones import centres

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from pyproj import CRS, Geod, Proj
 
 from ...kernels.coverage import MARGIN, cover
-from ...kernels.zonal import LabelSums, Runs, Shares
+from ...kernels.shares import Shares
+from ...kernels.zonal import LabelSums, Runs
 from ..sources.areas import Area, inside
 from ..sources.grids import Lattice, Window, carrier
 from .polygons import Geometries, carried, without_lines

@@ -2,7 +2,7 @@
 
 from numba import float32, float64, int64
 
-from rsei.kernels import zonal
+from rsei.kernels import shares, zonal
 
 SIGNATURES = {
     zonal._by_run: (
@@ -13,7 +13,7 @@ SIGNATURES = {
         float32,
         int64[:, :, ::1],
     ),
-    zonal._by_share: (
+    shares._by_share: (
         float32[::1],
         int64[::1],
         float64[::1],
@@ -23,5 +23,5 @@ SIGNATURES = {
     ),
 }
 
-FLOAT64 = {zonal._by_share}
+FLOAT64 = {shares._by_share}
 """Shares are exact to 1e-9 and their sums too: single precision would lose that at 100 pixels."""
