@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numba import cuda
 
-from .distance import nearest_source, squares
+from .distance import nearest_source
 from .launch import Kernel, cpu_loop, device, gpu_grid, namespace
 
 FAR = np.float32(np.inf)
@@ -236,7 +236,7 @@ def shortened(
             continue
         for itself in range(1 + (near >> KIND)):
             source = near if itself else value(roots, near)
-            if source < 0 or source == seen or source == node:
+            if source < 0 or source == seen or source == node or source == own:
                 continue
             way = through(source, node, ways)
             if not way < best * SHORTER:
@@ -361,15 +361,14 @@ def shortest_ways(sources: Any, blocked: Any) -> Any:
     Infinite in a barrier, and where none leads. Where the straight line is free it is the exact
     Euclidean distance, rounded to float32 once. Raises ValueError for 2**15 rows or columns.
     """
-    xp, (height, width) = namespace(sources, blocked), blocked.shape
-    if max(height, width) >= COLUMN:
-        raise ValueError(f"expected fewer than {COLUMN} rows and columns, found {height}, {width}")
+    xp = namespace(sources, blocked)
+    nearest, _ = nearest_source(sources)
     blocked = blocked & ~sources
     kinds, room = _kinds(blocked), _room(blocked)
     ways = xp.zeros(kinds.shape, np.float32) + FAR
     roots, news, called = (xp.zeros(kinds.shape, np.int32) for _ in range(3))
     roots -= 1
-    _light(nearest_source(sources), room, kinds, ways, roots)
+    _light(nearest, room, kinds, ways, roots)
     called[(kinds == 0) | (roots >= 0)] = EVERYONE  # they wait for nobody's news
     kind, y, x = ((called == 0) & (kinds > 0)).nonzero()
     everyone = xp.zeros(kind.size, np.int32)
@@ -428,7 +427,7 @@ def _room(blocked: Any) -> Any:
     Within a pixel and within the barrier, half a diagonal each is lost of the distance between
     their centres; and a border crossed is a way of at most a diagonal.
     """
-    distance = squares(nearest_source(blocked))
+    _, distance = nearest_source(blocked)
     distance[distance < 0] = COLUMN**2  # no barrier at all
-    borders = (distance**0.5 * (1 - 1e-6) / 2**0.5).clip(1, COLUMN)
-    return (borders * ~blocked).astype(np.int16)
+    borders = (distance.astype(np.float32) ** np.float32(0.5)) * np.float32((1 - 1e-6) / 2**0.5)
+    return borders.clip(1, COLUMN).astype(np.int16) * ~blocked

@@ -18,6 +18,9 @@ NONE = np.int32(-1)
 FAR = 1 << 30
 """A distance, pixels, beyond any raster's."""
 
+MOST = (1 << 15) - 1
+"""Rows or columns from which on squares could leave an int32."""
+
 STRIP = 64
 """Columns a core takes at a time, so that a row of them is a few whole cache lines."""
 
@@ -65,8 +68,8 @@ def gap(y: int, row: int) -> int:
 
 
 @device
-def envelope(y: int, rows: Any, columns: Any, begins: Any, nearest: Any) -> None:
-    """Write the nearest source of each pixel of row ``y``, as y * width + x, by Meijster's scan.
+def envelope(y: int, rows: Any, columns: Any, begins: Any, nearest: Any, squares: Any) -> None:
+    """Write the nearest source of each pixel of row ``y`` and its square, by Meijster's scan.
 
     ``columns`` and ``begins``, (w,) int32, are scratch: the columns whose parabolas make up the
     lower envelope, and where each begins to.
@@ -94,16 +97,18 @@ def envelope(y: int, rows: Any, columns: Any, begins: Any, nearest: Any) -> None
             begins[top] = begin
     for x in range(width - 1, -1, -1):
         if top < 0:
-            nearest[y, x] = NONE
+            nearest[y, x] = squares[y, x] = NONE
             continue
-        nearest[y, x] = rows[y, columns[top]] * width + columns[top]
+        row, column = rows[y, columns[top]], columns[top]
+        nearest[y, x] = row * width + column
+        squares[y, x] = (y - row) * (y - row) + (x - column) * (x - column)
         if x == begins[top]:
             top -= 1
 
 
 @device
-def outward(y: int, x: int, rows: Any) -> int:
-    """The nearest source of pixel (y, x), as y * width + x, by a search along its row."""
+def outward(y: int, x: int, rows: Any) -> tuple[int, int]:
+    """The nearest source of pixel (y, x), as y * width + x, and its square; along the row."""
     width = rows.shape[1]
     best, found = FAR * FAR, -1
     for aside in range(width):
@@ -115,75 +120,42 @@ def outward(y: int, x: int, rows: Any) -> int:
                 square = aside * aside + gap(y, rows[y, u]) * gap(y, rows[y, u])
                 if square < best:
                     best, found = square, rows[y, u] * width + u
-    return found
+    return found, best if found >= 0 else -1
 
 
 @cpu_loop
-def _nearest_cpu(first: int, last: int, rows: Any, nearest: Any) -> None:
+def _nearest_cpu(first: int, last: int, rows: Any, nearest: Any, squares: Any) -> None:
     width = rows.shape[1]
     columns, begins = np.empty(width, np.int32), np.empty(width, np.int32)
     for y in range(-(-first // width), -(-last // width)):  # the rows that begin in the range
-        envelope(y, rows, columns, begins, nearest)
+        envelope(y, rows, columns, begins, nearest, squares)
 
 
 @gpu_grid
-def _nearest_gpu(rows: Any, nearest: Any) -> None:
+def _nearest_gpu(rows: Any, nearest: Any, squares: Any) -> None:
     width = rows.shape[1]
     for n in range(cuda.grid(1), rows.size, cuda.gridsize(1)):
-        nearest[n // width, n % width] = outward(n // width, n % width, rows)
+        y, x = n // width, n % width
+        nearest[y, x], squares[y, x] = outward(y, x, rows)
 
 
-_nearest = Kernel(_nearest_cpu, _nearest_gpu, lambda rows, nearest: rows.size)
+_nearest = Kernel(_nearest_cpu, _nearest_gpu, lambda rows, *_: rows.size)
 
 
-@device
-def square(y: int, x: int, width: int, source: int) -> int:
-    """Squared distance, pixels, of (y, x) to ``source``; -1 for none."""
-    if source < 0:
-        return -1
-    down, right = y - source // width, x - source % width
-    return down * down + right * right  # ** 2 would go through float64 on a GPU
+def nearest_source(sources: Any) -> tuple[Any, Any]:
+    """The source nearest to each pixel, and the square of its distance, pixels; -1 for none.
 
-
-@cpu_loop
-def _squares_cpu(first: int, last: int, nearest: Any, out: Any) -> None:
-    width = nearest.shape[1]
-    for n in range(first, last):
-        out[n // width, n % width] = square(
-            n // width, n % width, width, nearest[n // width, n % width]
-        )
-
-
-@gpu_grid
-def _squares_gpu(nearest: Any, out: Any) -> None:
-    width = nearest.shape[1]
-    for n in range(cuda.grid(1), nearest.size, cuda.gridsize(1)):
-        out[n // width, n % width] = square(
-            n // width, n % width, width, nearest[n // width, n % width]
-        )
-
-
-_squares = Kernel(_squares_cpu, _squares_gpu, lambda nearest, out: nearest.size)
-
-
-def nearest_source(sources: Any) -> Any:
-    """The source nearest to each pixel, as row * width + column, (h, w) int32; -1 for none.
-
-    ``sources`` is (h, w) bool. By the exact Euclidean distance between centres, in pixels; of
-    several as near, any one.
+    ``sources`` is (h, w) bool; both results are (h, w) int32, the source as row * width + column.
+    The distance is the exact Euclidean one between centres; of several sources as near, any one.
+    Raises ValueError for 2**15 rows or columns: the largest square would not fit.
 
     Source: Meijster, Roerdink and Hesselink 2000, A general algorithm for computing distance
     transforms in linear time.
     """
-    xp = namespace(sources)
-    rows, nearest = xp.zeros(sources.shape, np.int32), xp.zeros(sources.shape, np.int32)
+    xp, (height, width) = namespace(sources), sources.shape
+    if max(height, width) >= MOST:
+        raise ValueError(f"expected fewer than {MOST} rows and columns, found {height}, {width}")
+    rows, nearest, squares = (xp.zeros(sources.shape, np.int32) for _ in range(3))
     _columns(sources, rows)
-    _nearest(rows, nearest)
-    return nearest
-
-
-def squares(nearest: Any) -> Any:
-    """Squared distance to the nearest source, pixels, (h, w) int64; -1 for none."""
-    out = namespace(nearest).zeros(nearest.shape, np.int64)
-    _squares(nearest, out)
-    return out
+    _nearest(rows, nearest, squares)
+    return nearest, squares

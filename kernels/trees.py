@@ -12,10 +12,14 @@ from numpy.typing import NDArray
 
 from .launch import Kernel, cpu_loop, device, gpu_grid, namespace
 
-CUT, LINK = range(2)
-"""Columns of a node. Rows whose key is at most the cut go to the next node, others to the node
-``link >> 8`` of the tree; the low byte of the link names the driver. A leaf has link -1 and its
-value in place of the cut."""
+CUT = 32
+"""A node is an int64: the cut is its upper half, the link its lower one, so that a step of a walk
+reads memory once. Rows whose key is at most the cut go to the next node, others to the node
+``link >> 8`` of the tree; the low byte of the link names the driver. A leaf has all bits of the
+link set, and its value in place of the cut."""
+
+LEAF = (1 << CUT) - 1
+"""The link of a leaf, and the mask of links."""
 
 FEATURE_BITS = 8
 LOW_BYTE = (1 << FEATURE_BITS) - 1
@@ -85,36 +89,38 @@ def shuffled(place: int, places: int, key: int) -> int:
 
 
 @device
-def step(nodes: Any, root: int, node: int, key: Any) -> int:
-    """The node after ``node`` for a row with ``key`` in the driver that the node asks for."""
-    right = root + (int(nodes[node, LINK]) >> FEATURE_BITS)
-    return node + 1 if key <= nodes[node, CUT] else right
+def step(root: int, at: int, node: int, key: Any) -> int:
+    """Where a row goes from the ``node`` that stands ``at`` a place, with its ``key``."""
+    right = root + ((node & LEAF) >> FEATURE_BITS)
+    return at + 1 if key <= node >> CUT else right
 
 
 @device
 def leaf(nodes: Any, root: int, keys: Any, row: int) -> int:
-    """The leaf of a tree that ``row`` reaches."""
-    node = root
-    while nodes[node, LINK] >= 0:
-        node = step(nodes, root, node, keys[row, int(nodes[node, LINK]) & LOW_BYTE])
-    return node
+    """The value of the leaf of a tree that ``row`` reaches, steps."""
+    at = root
+    node = int(nodes[at])
+    while node & LEAF != LEAF:
+        at = step(root, at, node, keys[row, node & LOW_BYTE])
+        node = int(nodes[at])
+    return node >> CUT
 
 
 @device
-def leaf_with(
-    nodes: Any, root: int, node: int, keys: Any, row: int, driver: int, other: Any
-) -> int:
-    """The leaf that ``row`` reaches from ``node`` when its ``driver`` has the key ``other``."""
-    while nodes[node, LINK] >= 0:
-        asked = int(nodes[node, LINK]) & LOW_BYTE
-        node = step(nodes, root, node, other if asked == driver else keys[row, asked])
-    return node
+def leaf_with(nodes: Any, root: int, at: int, keys: Any, row: int, driver: int, other: Any) -> int:
+    """The leaf's value for ``row``, from ``at`` on, when its ``driver`` has the key ``other``."""
+    node = int(nodes[at])
+    while node & LEAF != LEAF:
+        asked = node & LOW_BYTE
+        at = step(root, at, node, other if asked == driver else keys[row, asked])
+        node = int(nodes[at])
+    return node >> CUT
 
 
 @device
-def squared(nodes: Any, node: int, target: Any) -> int:
-    """Squared error of a leaf, in squares of 2**-20 of the target's range."""
-    error = (int(target) - int(nodes[node, CUT])) >> COARSER
+def squared(value: int, target: Any) -> int:
+    """Squared error of a leaf's value, in squares of 2**-20 of the target's range."""
+    error = (int(target) - value) >> COARSER
     return error * error
 
 
@@ -137,16 +143,18 @@ def _shuffle_cpu(
         if not first <= begin < last:  # a tree belongs to the chunk where its rows begin
             continue
         for place in range(places):
-            row, node, asked_ones = rows[begin + place], root, 0
-            while nodes[node, LINK] >= 0:
-                asked = int(nodes[node, LINK]) & LOW_BYTE
+            row, at, asked_ones = rows[begin + place], root, 0
+            node = int(nodes[at])
+            while node & LEAF != LEAF:
+                asked = node & LOW_BYTE
                 if not (asked_ones >> asked) & 1:  # up to here a shuffled driver changes nothing
                     asked_ones |= 1 << asked
                     there = begin + shuffled(place, places, shuffles[tree, asked])
-                    end = leaf_with(nodes, root, node, keys, row, asked, keys[rows[there], asked])
-                    out[tree, asked] += squared(nodes, end, targets[row])
-                node = step(nodes, root, node, keys[row, asked])
-            before = squared(nodes, node, targets[row])
+                    end = leaf_with(nodes, root, at, keys, row, asked, keys[rows[there], asked])
+                    out[tree, asked] += squared(end, targets[row])
+                at = step(root, at, node, keys[row, asked])
+                node = int(nodes[at])
+            before = squared(node >> CUT, targets[row])
             out[tree, drivers] += before
             for driver in range(drivers):
                 if (asked_ones >> driver) & 1:
@@ -173,16 +181,18 @@ def _shuffle_gpu(
         cuda.syncthreads()
         begin, places, root = starts[tree], starts[tree + 1] - starts[tree], roots[tree]
         for place in range(cuda.threadIdx.x, places, cuda.blockDim.x):
-            row, node, asked_ones = rows[begin + place], root, 0
-            while nodes[node, LINK] >= 0:
-                asked = int(nodes[node, LINK]) & LOW_BYTE
+            row, at, asked_ones = rows[begin + place], root, 0
+            node = int(nodes[at])
+            while node & LEAF != LEAF:
+                asked = node & LOW_BYTE
                 if not (asked_ones >> asked) & 1:
                     asked_ones |= 1 << asked
                     there = begin + shuffled(place, places, shuffles[tree, asked])
-                    end = leaf_with(nodes, root, node, keys, row, asked, keys[rows[there], asked])
-                    cuda.atomic.add(sums, asked, squared(nodes, end, targets[row]))
-                node = step(nodes, root, node, keys[row, asked])
-            before = squared(nodes, node, targets[row])
+                    end = leaf_with(nodes, root, at, keys, row, asked, keys[rows[there], asked])
+                    cuda.atomic.add(sums, asked, squared(end, targets[row]))
+                at = step(root, at, node, keys[row, asked])
+                node = int(nodes[at])
+            before = squared(node >> CUT, targets[row])
             cuda.atomic.add(sums, drivers, before)
             for driver in range(drivers):
                 if (asked_ones >> driver) & 1:
@@ -203,7 +213,7 @@ def _vote_cpu(
     for tree in range(roots.size):  # trees outside: one stays in a core's cache for all its rows
         for row in range(first, last):
             if voters[tree, row]:
-                sums[row] += nodes[leaf(nodes, roots[tree], keys, row), CUT]
+                sums[row] += leaf(nodes, roots[tree], keys, row)
                 counts[row] += 1
 
 
@@ -213,7 +223,7 @@ def _vote_gpu(nodes: Any, roots: Any, keys: Any, voters: Any, sums: Any, counts:
         total, count = 0, 0
         for tree in range(roots.size):
             if voters[tree, row]:
-                total += int(nodes[leaf(nodes, roots[tree], keys, row), CUT])
+                total += leaf(nodes, roots[tree], keys, row)
                 count += 1
         sums[row] += total
         counts[row] += count
@@ -225,7 +235,7 @@ _vote = Kernel(_vote_cpu, _vote_gpu, lambda nodes, roots, keys, *_: keys.shape[0
 def vote(nodes: Any, roots: Any, keys: Any, voters: Any, sums: Any, counts: Any) -> None:
     """Add each row's leaves, steps, to ``sums``, (n,) int64, and their number to ``counts``.
 
-    ``nodes`` are trees of :func:`packed` one after another, (M, 2) int32; ``roots``, (T,) int64,
+    ``nodes`` are trees of :func:`packed` one after another, (M,) int64; ``roots``, (T,) int64,
     says where each begins. ``keys`` are the drivers of each row, (n, K) int32 of
     :func:`sortable`. Tree t votes on row i where ``voters``, (T, n) bool, is true.
     """
@@ -265,8 +275,8 @@ def sortable(values: NDArray[np.float32]) -> NDArray[np.int32]:
 
 def packed(
     right: NDArray[Any], driver: NDArray[Any], cut: NDArray[np.float64], steps: NDArray[np.int32]
-) -> NDArray[np.int32]:
-    """The nodes of one tree, (m, 2) int32, each parent's left child following it.
+) -> NDArray[np.int64]:
+    """The nodes of one tree, (m,) int64, each parent's left child following it.
 
     ``right`` is the node for a value above ``cut``, ``driver`` -1 at a leaf; ``steps`` the value
     of a leaf, of 2**-30 of the target's range. Raises ValueError for more than 2**23 nodes.
@@ -276,5 +286,5 @@ def packed(
     floor = cut.astype(np.float32)  # towards minus infinity: no float32 lies between the two
     floor = np.where(floor > cut, np.nextafter(floor, np.float32(-np.inf)), floor)
     inner = driver >= 0
-    links = np.where(inner, (right.astype(np.int64) << FEATURE_BITS) | np.maximum(driver, 0), -1)
-    return np.stack([np.where(inner, sortable(floor), steps), links], axis=1).astype(np.int32)
+    links = np.where(inner, (right.astype(np.int64) << FEATURE_BITS) | np.maximum(driver, 0), LEAF)
+    return (np.where(inner, sortable(floor), steps).astype(np.int64) << CUT) | links

@@ -54,7 +54,7 @@ def shortest_ways(sources: Flags, blocked: Flags) -> Floats:
     inside = shapely.relate_pattern(lines, barrier, "T********")
     free = ~inside & ~_slips(np.argwhere(touching) + 1.0, lines)
     size = (len(points), len(points))
-    graph = coo_array((shapely.length(lines)[free], (first[free], second[free])), shape=size)
+    graph = coo_array((np.asarray(shapely.length(lines))[free], (first[free], second[free])), shape=size)
     flags = sources[tuple((centres - 0.5).astype(int).T)]
     found = dijkstra(graph.tocsr(), directed=False, indices=np.flatnonzero(flags))
     out = np.full(blocked.shape, np.inf)

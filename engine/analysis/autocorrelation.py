@@ -121,8 +121,9 @@ def _by_class(known: NDArray[np.bool_], grids: list[Floats]) -> tuple[Floats, li
     classes = np.where(distance == 0, 0, 1 + np.floor((distance - 0.5) / wide)).astype(int)
     inside = distance <= reach
     classes = classes[inside]
-    pairs = np.bincount(classes, counts[inside])
-    return pairs, [np.bincount(classes, _correlated(part)[inside]) for part in centred]
+    products = [_correlated(part) for part in centred]
+    pairs, *sums = (np.bincount(classes, part[inside]) for part in (counts, *products))
+    return pairs.astype(np.float64), [part.astype(np.float64) for part in sums]
 
 
 def _correlated(grid: Floats) -> Floats:

@@ -68,7 +68,7 @@ def year_of_months(
         raise InputError(
             f"{area}: expected the {MONTHS} months of {name}, found {len(months)}; a year needs all"
         )
-    total = np.sum(np.stack(months), axis=0, dtype=np.float64)
+    total: NDArray[np.float64] = np.stack(months).sum(axis=0, dtype=np.float64)
     return (total if reduce == "sum" else total / MONTHS).astype(np.float32)
 
 

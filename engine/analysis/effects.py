@@ -1,13 +1,13 @@
 """What a model says a driver does: accumulated local effects and partial dependence."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Predict = Callable[[NDArray[np.float32]], Floats]
+Predict = Callable[[NDArray[np.float32]], NDArray[Any]]
 """Predictions, (n,), of drivers, (n, K)."""
 
 INTERVALS = 20

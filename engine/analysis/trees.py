@@ -35,8 +35,8 @@ class Trees:
     drivers: tuple[str, ...]
     """Names of the columns of the drivers, in their order."""
 
-    nodes: NDArray[np.int32]
-    """Nodes of all trees, (M, 2), as :mod:`rsei.kernels.trees` packs them."""
+    nodes: NDArray[np.int64]
+    """Nodes of all trees, (M,), as :mod:`rsei.kernels.trees` packs them."""
 
     roots: NDArray[np.int64]
     """First node of each tree, (T,)."""
@@ -145,7 +145,7 @@ def _purity(model: Any, drivers: int) -> Floats:
     error = model.impurity * model.weighted_n_node_samples
     inner = np.flatnonzero(model.children_left >= 0)
     gain = error[inner] - error[model.children_left[inner]] - error[model.children_right[inner]]
-    return np.bincount(model.feature[inner], gain, minlength=drivers)
+    return np.bincount(model.feature[inner], gain, minlength=drivers).astype(np.float64)
 
 
 def of_treelite(drivers: tuple[str, ...], dump: str, low: float, high: float) -> Trees:
@@ -161,7 +161,7 @@ def of_treelite(drivers: tuple[str, ...], dump: str, low: float, high: float) ->
     return Trees(drivers, np.concatenate(parts), roots, low, step, unknown)
 
 
-def _in_order(tree: Mapping[str, Any], low: float, step: float) -> NDArray[np.int32]:
+def _in_order(tree: Mapping[str, Any], low: float, step: float) -> NDArray[np.int64]:
     """A Treelite tree's packed nodes, each left child after its parent."""
     nodes = {node["node_id"]: node for node in tree["nodes"]}
     order: list[int] = []

@@ -10,8 +10,7 @@ room, kinds, ways = int16[:, ::1], uint8[:, :, ::1], float32[:, :, ::1]
 
 SIGNATURES = {
     distance._columns: (flags, plane),
-    distance._nearest: (plane, plane),
-    distance._squares: (plane, int64[:, ::1]),
+    distance._nearest: (plane, plane, plane),
     barriers._light: (plane, room, kinds, ways, of_nodes),
     barriers._shorten: (
         nodes,

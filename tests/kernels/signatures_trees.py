@@ -6,7 +6,7 @@ from rsei.kernels import trees
 
 SIGNATURES = {
     trees._shuffle: (
-        int32[:, ::1],
+        int64[::1],
         int64[::1],
         int32[::1],
         int64[::1],
@@ -16,7 +16,7 @@ SIGNATURES = {
         int64[:, ::1],
     ),
     trees._vote: (
-        int32[:, ::1],
+        int64[::1],
         int64[::1],
         int32[:, ::1],
         bool_[:, ::1],

@@ -174,10 +174,10 @@ def test_keys_sort_like_their_values() -> None:
 
 
 def test_a_cut_between_two_floats_parts_the_same_rows() -> None:
-    values = np.float32([0.1, np.nextafter(np.float32(0.1), np.float32(1))])
+    values = np.array([0.1, np.nextafter(np.float32(0.1), np.float32(1))], np.float32)
     cut = values.astype(np.float64).mean()
     tree = trees.packed(*map(np.array, ([2, -1, -1], [0, -2, -2], [cut, -2.0, -2.0], [0, 1, 2])))
-    assert [key <= tree[0, trees.CUT] for key in trees.sortable(values)] == [True, False]
+    assert [key <= tree[0] >> trees.CUT for key in trees.sortable(values)] == [True, False]
 
 
 def test_the_largest_errors_fit() -> None:

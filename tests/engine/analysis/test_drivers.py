@@ -49,7 +49,7 @@ def test_mine_share_is_exact_and_overlaps_count_once() -> None:
 
 def test_a_tiny_mine_is_a_source() -> None:
     window = Window(-20, 0, 20, 20)
-    share = drivers.mine_share([square(5100, 5100, 1e-3)], ALBERS, GRID, window)
+    share = drivers.mine_share([square(5100, 5100, 1.0)], ALBERS, GRID, window)
     found = drivers.near_mines(share, np.zeros(window.shape, bool), GRID, "Anshan")
     y, x = np.indices(window.shape)
     np.testing.assert_allclose(found.dism, 1000 * np.hypot(y - 14, x - 5), rtol=1e-6)
@@ -102,8 +102,9 @@ def test_slope_of_the_grid_is_in_metres() -> None:
 def test_table_has_a_row_for_each_pixel_inside() -> None:
     window = Window(-3, 2, 3, 2)
     inside = np.array([[True, False], [True, True], [False, False]])
-    rsei = np.arange(6, dtype=np.float32).reshape(3, 2) / 10
-    dem = np.where(rsei > 0.25, np.nan, 100).astype(np.float32)
+    rsei = np.linspace(0, 0.5, 6, dtype=np.float32).reshape(3, 2)
+    dem = np.full((3, 2), 100, np.float32)
+    dem[rsei > 0.25] = np.nan
     table = drivers.driver_table("Anshan", GRID, window, inside, rsei, {"dem": dem})
     assert list(table) == ["area", "x", "y", "rsei", *drivers.DRIVERS]
     assert table[["x", "y"]].to_numpy().tolist() == [[2500, 2500], [2500, 1500], [3500, 1500]]

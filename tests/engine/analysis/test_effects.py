@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ def test_effects_of_a_sum_are_its_terms(values: NDArray[np.float32]) -> None:
     found = effects.accumulated_local_effects(
         lambda rows: 2.0 * rows[:, 0] - rows[:, 1] ** 2, values, NAMES, 200
     )
-    for driver, term in (("dem", lambda v: 2 * v), ("gdp", lambda v: -(v**2))):
+    terms: dict[str, Callable[[Any], Any]] = {"dem": lambda v: 2 * v, "gdp": lambda v: -(v**2)}
+    for driver, term in terms.items():
         part = found[found["driver"] == driver]
         expected = term(part["value"]) - term(values[:, NAMES.index(driver)]).mean()
         assert np.abs(part["effect"] - expected).max() < 0.06
