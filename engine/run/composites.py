@@ -175,7 +175,7 @@ class CompositeTask:
         larder = Larder(self, store)
         threshold = self._threshold(larder)
         args = self.lattice, self.place.window
-        forms = (Form(names, compression="zstd") for names in (COMPOSITE, (*LAYERS, "valid")))
+        forms = (Form(names) for names in (COMPOSITE, (*LAYERS, "valid")))
         writers = [StripWriter(draft.paths[f], *args, form) for f, form in zip(self.files, forms)]
         total: Summary | None = None
         with writers[0], writers[1]:

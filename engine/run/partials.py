@@ -253,14 +253,14 @@ def write_partial(
 ) -> None:
     """Write the sums of a role; counts of bands to a file of their own, as bytes."""
     if len(paths) == 2:
-        sums = Form(partial.names, "int32", None, compression="zstd")
-        counts = Form(partial.names, "uint8", None, compression="zstd")
+        sums = Form(partial.names, "int32", None, compression="lerc")
+        counts = Form(partial.names, "uint8", None, compression="lzw")
         write_geotiff(paths[0], partial.sums, lattice, window, sums)
         write_geotiff(paths[1], partial.counts, lattice, window, counts)
         return
     names = tuple(f"{kind}_{name}" for name in partial.names for kind in ("sum", "count"))
     pairs = [layer for pair in zip(partial.sums, partial.counts) for layer in pair]
-    form = Form(names, "int32", None, compression="zstd")
+    form = Form(names, "int32", None, compression="lerc")
     write_geotiff(paths[0], np.stack(pairs).astype(np.int32), lattice, window, form)
 
 

@@ -3,11 +3,15 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
 from ..sources.errors import InputError
+from .devices import cores
+from .disk import Disk
 from .store import Draft, Key, Marker, Store
 
 
@@ -116,8 +120,8 @@ def fingerprints(
 
     Raises InputError for a file that is gone.
     """
-    prints = {}
-    for path in files:
+
+    def made(path: Path) -> tuple[str, Print]:
         name = os.path.relpath(path, folder)
         try:
             found = path.stat()
@@ -125,8 +129,14 @@ def fingerprints(
             raise InputError(f"{path}: expected a file, found none: {error.strerror}") from error
         old = known.get(name)
         if old and (old["size"], old["time"]) == (found.st_size, found.st_mtime_ns):
-            prints[name] = Print(**old)
-        else:
-            sha256 = store.disk.checksum(path)
-            prints[name] = Print(found.st_size, found.st_mtime_ns, sha256)
-    return prints
+            return name, Print(**old)
+        return name, _hashed(store.disk, path, found.st_size, found.st_mtime_ns)
+
+    with ThreadPoolExecutor(cores(), "hash") as hashers:
+        return dict(hashers.map(made, files))
+
+
+@lru_cache(maxsize=4096)
+def _hashed(disk: Disk, path: Path, size: int, time_ns: int) -> Print:
+    """The print of a file; kept, as a task asks for it before it is made and while it is."""
+    return Print(size, time_ns, disk.checksum(path))

@@ -1,0 +1,158 @@
+"""From HDF4 files to a committed partial: eight full granules against pyhdf and NumPy.
+
+    python benchmarks/bench_partial.py [--dates 8] [--repeats 3] [--json FILE]
+
+The partial is the product's own task: granules hashed, inflated, masked by the ``standard`` preset,
+added, written and committed. The peer reads every layer by pyhdf and keeps float sums and counts
+in a loop over dates; it writes nothing. Both answers are compared pixel by pixel. ``decode`` reads
+the same layers into the same room and does nothing else: the floor of the task. Wall time, as both
+cores are used; CPU seconds beside. Files lie in the page cache.
+"""
+
+import argparse
+import datetime as dt
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyhdf.SD import SD
+
+sys.path.insert(0, str(Path(__file__).parent))
+import scenes
+
+from rsei.engine.index.quality import Policy
+from rsei.engine.index.season import Season
+from rsei.engine.run.partials import BATCH, PartialTask, read_partial
+from rsei.engine.run.store import Store
+from rsei.engine.run.survey import Shelf
+from rsei.engine.run.tasks import carry_out
+from rsei.engine.sources.granules import catalogue
+from rsei.engine.sources.grids import SINUSOIDAL_500M, tile_window
+from rsei.engine.sources.simulated_granules import Header, write_granule
+
+TILE, YEAR, SIDE = "h27v05", 2019, 2400
+NAMES = [f"sur_refl_b0{band}" for band in range(1, 8)]
+QC, STATE = "sur_refl_qc_500m", "sur_refl_state_500m"
+
+
+def write_all(folder: Path, dates: int) -> int:
+    """Write ``dates`` full granules; the bytes they decode to."""
+    stack = scenes.stack(SIDE, dates)
+    for t in range(dates):
+        day = dt.date(YEAR, 6, 2) + dt.timedelta(8 * t)
+        layers = dict(zip(NAMES, stack.bands[t])) | {QC: stack.qc[t], STATE: stack.state[t]}
+        write_granule(folder, Header("MOD09A1.061", day, tile_window(TILE)), layers)
+    return stack.nbytes
+
+
+def usable(bands: NDArray[Any], qc: NDArray[Any], state: NDArray[Any]) -> NDArray[np.bool_]:
+    """The ``standard`` preset, as a user writes it in NumPy, (7, h, w)."""
+    cloud = state & 3
+    clear = ((cloud == 0) | (cloud == 3)) & (state & 0b1011010000000100 == 0)
+    clear &= ((state >> 8) & 3) < 2
+    clear &= (state != 65535) & (qc != 0xFFFFFFFF) & ((qc & 3) < 2)
+    shifts = np.arange(2, 30, 4, dtype=np.uint32)[:, None, None]
+    own = ((qc >> shifts) & 15) < 2
+    return clear & own & (bands >= -100) & (bands <= 16000)
+
+
+def pyhdf_and_numpy(folder: Path) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Float sums and counts, (7, h, w), in a loop over dates."""
+    sums = np.zeros((7, SIDE, SIDE), np.float32)
+    counts = np.zeros((7, SIDE, SIDE), np.uint8)
+    for path in sorted(folder.glob("*.hdf")):
+        file = SD(str(path))
+        bands = np.stack([file.select(name).get() for name in NAMES])
+        valid = usable(bands, file.select(QC).get(), file.select(STATE).get())
+        file.end()
+        sums += np.where(valid, bands, 0)
+        counts += valid
+    return sums, counts
+
+
+def task_of(folder: Path) -> PartialTask:
+    """The product's task on the granules in ``folder``."""
+    granules = catalogue(folder).granules
+    shelf = Shelf(TILE, YEAR, tile_window(TILE), {"reflectance": granules})
+    season = Season().model_dump(mode="json")
+    return PartialTask(shelf, Policy(), season, SINUSOIDAL_500M, None, folder, False)
+
+
+def decode(task: PartialTask) -> None:
+    """Read every layer of every date in batches, and do nothing with them."""
+    for _ in task._batches("reflectance", task.shelf.window, []):
+        pass
+
+
+def timed(call: Callable[[], Any]) -> tuple[float, float, Any]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = call()
+    return time.perf_counter() - wall, time.process_time() - cpu, result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dates", type=int, default=8)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--json", type=Path)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name, "granules")
+        folder.mkdir()
+        size = write_all(folder, chosen.dates)
+        packed = sum(path.stat().st_size for path in folder.iterdir())
+        task = task_of(folder)
+
+        def rsei() -> Path:
+            shutil.rmtree(Path(name, "run"), ignore_errors=True)
+            carry_out(task, Store(Path(name, "run")))
+            return Path(name, "run")
+
+        calls: dict[str, Callable[[], Any]] = {
+            "rsei, committed": rsei,
+            "decode alone": lambda: decode(task),
+            "pyhdf + NumPy loop": lambda: pyhdf_and_numpy(folder),
+        }
+        runs: dict[str, list[tuple[float, float]]] = {name_: [] for name_ in calls}
+        for repeat in range(chosen.repeats + 1):
+            for name_, call in calls.items():
+                wall, cpu, result = timed(call)
+                if repeat:  # the first warms the caches and compiles
+                    runs[name_].append((wall, cpu))
+                if name_ == "pyhdf + NumPy loop":
+                    window = tile_window(TILE)
+                    args = TILE, YEAR, "reflectance", SINUSOIDAL_500M, window
+                    sums, counts = read_partial(Store(Path(name, "run")), *args)
+                    assert np.array_equal(sums, result[0]) and np.array_equal(counts, result[1])
+    medians = {n: [float(np.median(x)) for x in zip(*times)] for n, times in runs.items()}
+    base = medians["rsei, committed"]
+    report = {
+        "machine": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0],
+        "dates": chosen.dates,
+        "decoded_bytes": size,
+        "file_bytes": packed,
+        "batch": BATCH,
+        "seconds": medians,
+        "times_rsei": {n: [w / base[0], c / base[1]] for n, (w, c) in medians.items()},
+    }
+    print(f"{chosen.dates} granules, {size / 1e6:.0f} MB decoded, {packed / 1e6:.0f} MB packed")
+    for name_, (wall, cpu) in medians.items():
+        ratios = f"{wall / base[0]:5.2f} x wall, {cpu / base[1]:5.2f} x CPU"
+        print(f"{name_:<20} {wall:6.2f} s wall {cpu:6.2f} s CPU  {ratios}")
+    if chosen.json:
+        chosen.json.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
