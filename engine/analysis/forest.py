@@ -1,6 +1,6 @@
 """Random forest of the index on its drivers, in one area: how well it is explained, and by what."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,11 @@ from .validation import (
 
 FEWEST = 30
 """Rows below which no forest is grown: 9 would be left to validate it."""
+
+Grow = Callable[
+    [tuple[str, ...], NDArray[np.float32], Floats, int, int, int], tuple[Trees, Flags | None]
+]
+"""``grown``, or another engine that may keep no record of what its trees have not drawn."""
 
 TRAIN, VALID, BLANK = "train", "valid", "blank"
 """Values of the column ``split``."""
@@ -107,8 +112,12 @@ def forest(
     settings: ForestSettings,
     area: str,
     put: Put = np.asarray,
+    grow: Grow = grown,
 ) -> Forest:
     """The forest of ``table``, with columns x, y, rsei, each driver and ``split``.
+
+    Where ``grow`` keeps no record of draws, the validation rows judge the trees instead of the
+    out-of-bag ones, and a training row's prediction is in-sample.
 
     ``area`` names it in errors: raises InputError for too few rows or an index that is constant,
     StudyError for more drivers tried than there are.
@@ -120,22 +129,23 @@ def forest(
             f"found {settings.mtry}"
         )
     learn, judge = np.flatnonzero(data.train), np.flatnonzero(~data.train)
-    trees, unseen = data.grow(learn, settings, settings.mtry)
-    own = data.values[learn], data.rsei[learn]
-    oob = trees.predict(own[0], unseen, put)
+    trees, unseen = grow(*data.learnt(learn), settings.trees, settings.mtry, settings.seed)
     in_sample = trees.predict(data.values, put=put)
-    predicted = in_sample.copy()
-    predicted[learn] = oob
+    predicted, explained, judges = in_sample.copy(), np.nan, judge
+    if unseen is not None:
+        predicted[learn] = trees.predict(data.values[learn], unseen, put)
+        explained, judges = variance_explained(data.rsei[learn], predicted[learn]), learn
+    judged = np.ones((trees.count, judge.size), bool) if unseen is None else unseen
+    added = added_error(trees, data.values[judges], data.rsei[judges], judged, settings.seed, put)
     residual = data.rsei - predicted
-    added = added_error(trees, *own, unseen, settings.seed, put)
     scores = Scores.of(data.rsei[judge], predicted[judge])
-    folds, far = data.by_blocks(settings, put)
+    folds, far = data.by_blocks(settings, put, grow)
     summary = {
         "trees": settings.trees,
         "mtry": settings.mtry,
         "n_train": learn.size,
         "n_valid": judge.size,
-        "var_explained": variance_explained(own[1], oob),
+        "var_explained": explained,
         "r2": scores.r2,
         "rmse": scores.rmse,
         "mae": scores.mae,
@@ -145,7 +155,7 @@ def forest(
     return Forest(
         trees,
         pd.DataFrame([summary]),
-        importance(trees, added, "oob"),
+        importance(trees, added, "validation" if unseen is None else "oob"),
         rank_stability(trees, added, settings.seed),
         bias_by_decile(data.rsei[judge], predicted[judge]),
         by_fold(folds, data.rsei, far),
@@ -175,7 +185,7 @@ def tuning(
     counts = sorted(set(settings.tuning_trees))
     rows = []
     for mtry in sorted({min(mtry, len(data.drivers)) for mtry in settings.tuning_mtry}):
-        trees, unseen = data.grow(learn, settings, mtry, counts[-1])
+        trees, unseen = grown(*data.learnt(learn), counts[-1], mtry, settings.seed)
         for count in counts:
             voters = unseen & (np.arange(trees.count) < count)[:, None]
             oob = trees.predict(data.values[learn], voters, put)
@@ -246,25 +256,18 @@ class _Sample:
         values = np.ascontiguousarray(rows[list(drivers)].to_numpy(np.float32))
         return cls(tuple(drivers), values, rsei, x, y, (rows["split"] == TRAIN).to_numpy())
 
-    def grow(
-        self, rows: NDArray[np.intp], settings: ForestSettings, mtry: int, trees: int = 0
-    ) -> tuple[Trees, Flags]:
-        """The trees of some rows, and which of these each has not drawn."""
-        return grown(
-            self.drivers,
-            self.values[rows],
-            self.rsei[rows],
-            trees or settings.trees,
-            mtry,
-            settings.seed,
-        )
+    def learnt(self, rows: NDArray[np.intp]) -> tuple[tuple[str, ...], NDArray[np.float32], Floats]:
+        """What a forest is grown on: the drivers, and their values and RSEI in some rows."""
+        return self.drivers, self.values[rows], self.rsei[rows]
 
-    def by_blocks(self, settings: ForestSettings, put: Put) -> tuple[NDArray[np.intp], Floats]:
+    def by_blocks(
+        self, settings: ForestSettings, put: Put, grow: Grow
+    ) -> tuple[NDArray[np.intp], Floats]:
         """The fold of each row, and its prediction by a forest that has not seen its block."""
 
         def predict(learn: NDArray[np.intp], judge: NDArray[np.intp]) -> Floats:
-            trees, _ = self.grow(learn, settings, settings.mtry)
-            return trees.predict(self.values[judge], put=put)
+            rule = settings.trees, settings.mtry, settings.seed
+            return grow(*self.learnt(learn), *rule)[0].predict(self.values[judge], put=put)
 
         folds = blocks(self.x, self.y, settings.block, settings.folds, settings.seed)
         return folds, cross_validated(folds, predict)

@@ -3,6 +3,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -135,6 +136,19 @@ def test_batches_of_trees_do_not_show(
     pd.testing.assert_frame_equal(parts, whole)
     assert (whole["estimator"] == "validation").all()
     assert whole.set_index("driver")["rank"]["dem"] == 1
+
+
+def test_an_engine_without_a_record_of_draws(table: pd.DataFrame, forest: forests.Forest) -> None:
+    def forgetful(*asked: Any) -> tuple[Trees, None]:
+        return grown(*asked)[0], None
+
+    found = forests.forest(table, NAMES, FEW, "Demo", grow=forgetful)
+    expected = forests.held_out_importance(forest, table, FEW)
+    pd.testing.assert_frame_equal(found.importance, expected)
+    assert np.isnan(found.scores["var_explained"][0])
+    same = ["n_train", "n_valid", "r2", "rmse", "mae", "r2_block"]
+    pd.testing.assert_frame_equal(found.scores[same], forest.scores[same])
+    np.testing.assert_array_equal(found.maps["predicted"], found.maps["in_sample"])
 
 
 def test_tuning_falls_with_trees(table: pd.DataFrame) -> None:
