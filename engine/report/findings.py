@@ -99,6 +99,12 @@ class Findings:
         """The settings of the study."""
         return dict(self.record["settings"])
 
+    @property
+    def products(self) -> tuple[str, ...]:
+        """The products that were read."""
+        table = self.tables.get("coverage")
+        return () if table is None else tuple(sorted(table["product"].unique()))
+
     @cached_property
     def tables(self) -> Mapping[str, pd.DataFrame]:
         """The tables that the run has, by name; epochs are text, as some are ``all``."""

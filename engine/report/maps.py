@@ -154,10 +154,10 @@ def marks(
 ) -> tuple[NDArray[np.float64], list[str]]:
     """At most ``most`` round angles within the range of ``angles``, degrees, and their labels."""
     low, high = float(angles.min()), float(angles.max())
-    step = round_step((high - low) / most * 2)
-    found = np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step
+    step, found = 0.0, np.arange(most + 1.0)
     while len(found) > most:
-        found = found[::2]
+        step = round_step((high - low) / most) if not step else round_step(2.5 * step)
+        found = np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step
     digits = max(0, -int(np.floor(np.log10(step) + 1e-9)))
     return found, [degree(angle, sides, digits) for angle in found]
 

@@ -1,0 +1,423 @@
+"""Figures of areas and mines: latitude, densities, classes, rings and sizes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .findings import Site
+from .maps import Sheet, draw_map, graticule, north_arrow, scale_bar
+from .style import (
+    FAINT,
+    INK,
+    LINES,
+    MINES,
+    ONE_COLUMN,
+    OUTSIDE,
+    RSEI_MAP,
+    TWO_COLUMNS,
+    WHOLE,
+    drawable,
+    epoch_colours,
+    figure,
+    grades_map,
+    styled,
+)
+
+ALL = "all"
+"""The epoch of the multi-year mean."""
+
+CLASSES = tuple(step / 10 for step in range(11))
+"""Edges of the ten classes."""
+
+ZONES = {"area": ("whole area", WHOLE), "mines": ("mines", MINES), "outside": ("outside", OUTSIDE)}
+"""Zones: their names in figures, and their colours."""
+
+
+def epochs_of(table: pd.DataFrame) -> list[str]:
+    """The single epochs of a table, in order."""
+    return sorted(epoch for epoch in table["epoch"].unique() if epoch != ALL)
+
+
+def ends(epochs: Sequence[Any]) -> list[Any]:
+    """The first and the last; one where there is only one."""
+    return [epochs[0], epochs[-1]] if len(epochs) > 1 else list(epochs[:1])
+
+
+def series(table: pd.DataFrame, title: str = "") -> Figure:
+    """Mean RSEI by epoch of each zone, with its standard deviation and the middle half."""
+    epochs = epochs_of(table)
+    at = np.array([int(epoch) for epoch in epochs])
+    with styled():
+        drawing = figure(ONE_COLUMN * 1.2, 2.5)
+        axes = drawing.subplots()
+        for zone, (label, colour) in ZONES.items():
+            rows = table[table["zone"] == zone].set_index("epoch").reindex(epochs)
+            if rows["mean"].isna().all():
+                continue
+            mean = rows["mean"].to_numpy(float)
+            axes.plot(at, mean, "o-", color=colour, ms=4, label=label)
+            if zone == "area":
+                spread = rows["std"].to_numpy(float)
+                band = mean - spread, mean + spread
+                axes.fill_between(at, *band, color=colour, alpha=0.12, lw=0, label="± sd")
+                if len(epochs) == 1:
+                    axes.errorbar(at, mean, spread, color=colour, capsize=3, lw=1)
+        axes.set_xticks(at, epochs, rotation=45 if len(epochs) > 6 else 0)
+        axes.set(ylim=(0, 1), ylabel="Mean RSEI", xlabel="Epoch")
+        axes.grid(axis="y")
+        axes.legend(ncols=4, loc="lower left", bbox_to_anchor=(-0.1, 1), columnspacing=0.9)
+        if title:
+            drawing.suptitle(title, fontsize=9.5)
+    return drawing
+
+
+def latitude(table: pd.DataFrame, title: str = "") -> Figure:
+    """RSEI by latitude at the first and last epoch, and the mines of each bin."""
+    with styled():
+        drawing = figure(ONE_COLUMN * 1.25, 2.9)
+        profile, bars = drawing.subplots(1, 2, width_ratios=(3, 1), sharey=True)
+        _latitude(profile, bars, table)
+        if title:
+            drawing.suptitle(title, fontsize=9.5)
+    return drawing
+
+
+def _latitude(profile: Axes, bars: Axes, table: pd.DataFrame) -> None:
+    epochs = epochs_of(table)
+    colours = epoch_colours(epochs)
+    for epoch in ends(epochs):
+        rows = table[table["epoch"] == epoch].sort_values("latitude")
+        lat, mean = rows["latitude"].to_numpy(float), rows["mean"].to_numpy(float)
+        spread = rows["std"].to_numpy(float)
+        look = {"color": colours[epoch], "alpha": 0.15, "lw": 0}
+        profile.fill_betweenx(lat, mean - spread, mean + spread, **look)
+        profile.plot(mean, lat, "o-", ms=2.5, color=colours[epoch], label=epoch)
+    profile.set(xlabel="RSEI, mean ± sd", ylabel="Latitude, °N", xlim=(0, 1))
+    profile.grid()
+    profile.legend(loc="lower right", bbox_to_anchor=(1.05, 1), ncols=2, columnspacing=0.8)
+    mines = table[table["epoch"] == epochs[0]]
+    heights = np.diff(np.unique(mines["latitude"].to_numpy(float)))
+    height = 0.8 * float(heights.min()) if len(heights) else 0.08
+    bars.barh(mines["latitude"].astype(float), mines["mines"].astype(float), height, color=MINES)
+    bars.set(xlabel="Mines")
+    bars.xaxis.get_major_locator().set_params(integer=True, nbins=4)
+    bars.tick_params(labelleft=False)
+    if not float(mines["mines"].sum()):
+        bars.set_xticks([0])
+
+
+def ridgelines(table: pd.DataFrame, zone: str = "area", title: str = "") -> Figure:
+    """Densities of RSEI, one above the other by epoch."""
+    rows = table[table["zone"] == zone]
+    epochs = epochs_of(rows)
+    with styled():
+        drawing = figure(ONE_COLUMN * 1.1, 1.0 + 0.42 * len(epochs))
+        _ridges(drawing.subplots(), rows, epochs)
+        if title:
+            drawing.suptitle(title, fontsize=9.5)
+    return drawing
+
+
+def _ridges(axes: Axes, rows: pd.DataFrame, epochs: Sequence[str]) -> None:
+    colours = epoch_colours(epochs)
+    highest = float(rows.loc[rows["epoch"].isin(epochs), "density"].max()) or 1.0
+    for number, epoch in enumerate(epochs):
+        one = rows[rows["epoch"] == epoch].sort_values("rsei")
+        base = -number
+        at, height = one["rsei"].to_numpy(float), 1.5 * one["density"].to_numpy(float) / highest
+        order = 2 * number
+        axes.fill_between(
+            at, base, base + height, color=colours[epoch], alpha=0.75, lw=0, zorder=order
+        )
+        axes.plot(at, base + height, color="white", lw=1, zorder=order + 1)
+        axes.axhline(base, color=FAINT, lw=0.4, zorder=order + 1)
+    axes.set_yticks([-n for n in range(len(epochs))], epochs)
+    axes.set(xlim=(0, 1), ylim=(-len(epochs) + 0.85, 1.65), xlabel="RSEI")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+
+
+def overview_of(site: Site, lat: pd.DataFrame, dens: pd.DataFrame) -> Figure:
+    """Maps of the first and last epoch, latitude profile, mines per latitude, and densities."""
+    chosen = ends(site.epochs)
+    sheet = Sheet.of(site.rsei(chosen[0]))
+    rows = dens[dens["zone"] == "area"]
+    epochs = epochs_of(rows)
+    with styled():
+        height = len(chosen) * (TWO_COLUMNS * 0.42 * sheet.aspect + 0.25) + 0.6
+        drawing = figure(TWO_COLUMNS, max(height, 2.9))
+        left, middle, right = drawing.subfigures(1, 3, width_ratios=(1.75, 1.35, 1))
+        panels = left.subplots(len(chosen), 1, squeeze=False)[:, 0]
+        for axes, epoch, letter in zip(panels, chosen, "ab"):
+            picture = sheet.picture(site.rsei(epoch))
+            drawn = draw_map(axes, sheet, picture, site, cmap=RSEI_MAP, vmin=0, vmax=1)
+            graticule(axes, sheet)
+            axes.set_title(f"{letter}  {epoch}", loc="left", fontweight="bold")
+            if epoch == chosen[0]:
+                scale_bar(axes, sheet, picture)
+                north_arrow(axes, picture)
+        bar = left.colorbar(drawn, ax=list(panels), location="bottom", shrink=0.8, aspect=30)
+        bar.set_label("RSEI")
+        profile, bars = middle.subplots(1, 2, width_ratios=(2.4, 1), sharey=True)
+        _latitude(profile, bars, lat)
+        profile.set_title("c", loc="left", fontweight="bold")
+        bars.set_title("d", loc="left", fontweight="bold")
+        axes = right.subplots()
+        _ridges(axes, rows, epochs)
+        axes.set_title("e", loc="left", fontweight="bold")
+        drawing.suptitle(drawable(site.name, site.slug), fontsize=9.5)
+    return drawing
+
+
+def classes(site: Site, dens: pd.DataFrame | None) -> Figure:
+    """Maps in ten classes at the first and last epoch, with densities of mines and area."""
+    chosen = ends(site.epochs)
+    sheet = Sheet.of(site.rsei(chosen[0]))
+    colours, norm = grades_map(CLASSES)
+    number = len(chosen)
+    width = TWO_COLUMNS if number > 1 else ONE_COLUMN * 1.35
+    with styled():
+        map_height = width / number * sheet.aspect + 0.3
+        drawing = figure(width, map_height + 0.7 + 1.75 * (dens is not None))
+        ratios = (map_height + 0.6, 1.7)[: 1 + (dens is not None)]
+        panels = drawing.subplots(len(ratios), number, squeeze=False, height_ratios=ratios)
+        for axes, epoch in zip(panels[0], chosen):
+            picture = sheet.picture(site.rsei(epoch))
+            drawn = draw_map(axes, sheet, picture, site, cmap=colours, norm=norm)
+            graticule(axes, sheet)
+            axes.set_title(str(epoch), fontweight="bold")
+        scale_bar(panels[0, 0], sheet, picture)
+        north_arrow(panels[0, 0], picture)
+        place = {"location": "bottom", "shrink": 0.7, "aspect": 34, "ticks": CLASSES}
+        drawing.colorbar(drawn, ax=list(panels[0]), **place).set_label("RSEI, ten classes")
+        for axes, epoch in zip(panels[-1] if dens is not None else (), chosen):
+            _zone_densities(axes, dens[dens["epoch"] == str(epoch)])
+        drawing.suptitle(drawable(site.name, site.slug), fontsize=9.5)
+    return drawing
+
+
+def _zone_densities(axes: Axes, table: pd.DataFrame) -> None:
+    for zone, (label, colour) in ZONES.items():
+        rows = table[table["zone"] == zone].sort_values("rsei")
+        if zone != "outside" and not rows.empty:
+            at, height = rows["rsei"].to_numpy(float), rows["density"].to_numpy(float)
+            axes.fill_between(at, height, color=colour, alpha=0.2, lw=0)
+            axes.plot(at, height, color=colour, label=label)
+    axes.set(xlim=(0, 1), xlabel="RSEI", ylabel="Density")
+    axes.set_ylim(bottom=0)
+    axes.legend()
+
+
+def contrast(table: pd.DataFrame, title: str = "") -> Figure:
+    """Mean RSEI of mines and area by epoch; below, bubbles as large as their difference."""
+    epochs = epochs_of(table)
+    rows = table.set_index("epoch").reindex(epochs)
+    at = np.arange(len(epochs))
+    with styled():
+        drawing = figure(ONE_COLUMN * 1.25, 2.9)
+        axes, below = drawing.subplots(2, 1, sharex=True, height_ratios=(2.6, 1))
+        axes.vlines(at, rows["mines"].astype(float), rows["whole"].astype(float), color=FAINT)
+        for name, (label, colour) in {"whole": ZONES["area"], "mines": ZONES["mines"]}.items():
+            axes.scatter(at, rows[name].astype(float), 28, color=colour, label=label, zorder=3)
+        axes.set(ylabel="Mean RSEI")
+        axes.grid(axis="y")
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+        difference = rows["difference"].to_numpy(float)
+        shades = [MINES if value < 0 else OUTSIDE for value in difference]
+        below.scatter(at, np.zeros(len(at)), 1500 * np.abs(difference), color=shades, alpha=0.35)
+        for x, value in zip(at, difference):
+            below.text(x, 0, f"{value:+.2f}", ha="center", va="center", fontsize=7)
+        below.set_xticks(at, epochs)
+        below.set(xlim=(-0.6, len(at) - 0.4), ylim=(-1, 1), yticks=[], ylabel="Mines\nless area")
+        below.spines["left"].set_visible(False)
+        if title:
+            drawing.suptitle(title, fontsize=9.5)
+    return drawing
+
+
+def rings(
+    table: pd.DataFrame,
+    fits: pd.DataFrame | None,
+    breaks: pd.DataFrame | None = None,
+    title: str = "",
+) -> Figure:
+    """RSEI by distance to the mines: each epoch, their mean, the fitted curve and its band."""
+    epochs = epochs_of(table)
+    colours = epoch_colours(epochs)
+    with styled():
+        drawing = figure(ONE_COLUMN * 1.35, 2.7)
+        axes = drawing.subplots()
+        for epoch in epochs:
+            rows = table[table["epoch"] == epoch].sort_values("ring_km")
+            look = {"color": colours[epoch], "lw": 0.8, "alpha": 0.75, "label": epoch}
+            axes.plot(middles(rows), rows["mean"].astype(float), **look)
+        rows = table[table["epoch"] == ALL].sort_values("ring_km")
+        if len(rows):
+            axes.scatter(middles(rows), rows["mean"].astype(float), 14, color=INK, zorder=4)
+        curve = None if fits is None else fits[fits["epoch"] == ALL].sort_values("distance_km")
+        if curve is not None and len(curve):
+            at = curve["distance_km"].to_numpy(float)
+            band = curve["low"].to_numpy(float), curve["high"].to_numpy(float)
+            axes.fill_between(at, *band, color=MINES, alpha=0.2, lw=0, label="95 % band")
+            axes.plot(
+                at, curve["fit"].astype(float), color=MINES, lw=1.8, label="LOESS of the mean"
+            )
+        if breaks is not None and len(breaks := breaks[breaks["epoch"] == ALL]):
+            _breakpoint(axes, breaks.iloc[0])
+        axes.set(xlabel="Distance to the nearest mine, km   (0: inside)", ylabel="Mean RSEI")
+        axes.set_xlim(left=-0.3)
+        axes.grid(axis="y")
+        axes.legend(loc="lower right", ncols=2)
+        if title:
+            axes.set_title(title)
+    return drawing
+
+
+def _breakpoint(axes: Axes, row: "pd.Series[Any]") -> None:
+    place, low, high = (row[name] for name in ("breakpoint_km", "low", "high"))
+    if pd.isna(place):
+        return
+    axes.axvline(place, color=INK, lw=0.8, ls="--")
+    if pd.notna(low) and pd.notna(high):
+        axes.axvspan(low, high, color=INK, alpha=0.07, lw=0)
+    text = f" levels off\n at {place:.1f} km"
+    axes.text(place, 0.02, text, va="bottom", fontsize=7, transform=axes.get_xaxis_transform())
+
+
+def middles(rows: pd.DataFrame) -> "pd.Series[Any]":
+    """Where each ring is drawn, km, of rows from the mines outwards: 0, then each ring's middle."""
+    outer = rows["ring_km"].astype(float)
+    return (outer + outer.shift(1, fill_value=0.0)).where(outer > 0, 0.0) / 2
+
+
+def sizes(table: pd.DataFrame, title: str = "") -> Figure:
+    """Boxes of the mines' RSEI by size class and epoch."""
+    epochs, names = epochs_of(table), list(dict.fromkeys(table["size_class"]))
+    names.sort(key=lambda name: (name[0] == ">", name[0] != "<", name))
+    colours = epoch_colours(epochs)
+    width = 0.8 / len(epochs)
+    with styled():
+        drawing = figure(TWO_COLUMNS, 2.6)
+        axes = drawing.subplots()
+        for number, epoch in enumerate(epochs):
+            rows = table[table["epoch"] == epoch].set_index("size_class")
+            held = [name for name in names if name in rows.index and rows.loc[name, "n"] > 0]
+            stats = [_box(rows.loc[name]) for name in held]
+            at = [names.index(n) + (number - (len(epochs) - 1) / 2) * width for n in held]
+            look = {"facecolor": colours[epoch], "alpha": 0.85, "lw": 0.5}
+            axes.bxp(
+                stats,
+                at,
+                widths=width * 0.8,
+                showfliers=False,
+                patch_artist=True,
+                boxprops=look,
+                medianprops={"color": "white", "lw": 1.2},
+                whiskerprops={"lw": 0.6},
+                capprops={"lw": 0.6},
+            )
+            axes.bar([np.nan], [np.nan], color=colours[epoch], label=epoch)
+        counts = table[table["epoch"].isin(epochs)].groupby("size_class")["n"].max()
+        labels = [f"{name} km²\n({int(counts[name])} mines)" for name in names]
+        axes.set_xticks(range(len(names)), labels)
+        axes.set(xlim=(-0.6, len(names) - 0.4), ylabel="Mean RSEI of a mine")
+        axes.grid(axis="y")
+        axes.legend(ncols=min(len(epochs), 8), loc="lower left", bbox_to_anchor=(0, 1))
+        if title:
+            drawing.suptitle(title, fontsize=9.5)
+    return drawing
+
+
+def _box(row: "pd.Series[Any]") -> dict[str, Any]:
+    names = {
+        "med": "median",
+        "q1": "p25",
+        "q3": "p75",
+        "whislo": "whisker_low",
+        "whishi": "whisker_high",
+    }
+    return {key: float(row[name]) for key, name in names.items()}
+
+
+def grades(table: pd.DataFrame, title: str = "") -> Figure:
+    """Share of the area in each of five grades, by epoch."""
+    table = table[(table["zone"] == "area") & (table["epoch"] != ALL)]
+    table = table.groupby(["epoch", "grade"], as_index=False).first()
+    table = table[table["high"] - table["low"] > 0.15]
+    epochs = epochs_of(table)
+    order = table.drop_duplicates("grade").sort_values("low")
+    with styled():
+        drawing = figure(ONE_COLUMN * 1.35, 0.9 + 0.26 * len(epochs))
+        axes = drawing.subplots()
+        start = np.zeros(len(epochs))
+        for grade, low in zip(order["grade"], order["low"]):
+            rows = table[table["grade"] == grade].set_index("epoch").reindex(epochs)
+            share = 100 * rows["share"].to_numpy(float)
+            axes.barh(epochs, share, 0.75, left=start, color=RSEI_MAP(low + 0.1), label=grade)
+            start += share
+        axes.invert_yaxis()
+        axes.set(xlim=(0, 100), xlabel="Share of the area, %")
+        axes.legend(ncols=5, loc="lower left", bbox_to_anchor=(-0.08, 1), columnspacing=0.8)
+        if title:
+            drawing.suptitle(title, fontsize=9.5)
+    return drawing
+
+
+def insets(site: Site, epoch: int, most: int = 3) -> Figure | None:
+    """True colour (bands 1, 4, 3) of the largest mines beside their RSEI; None without mines."""
+    chosen = sorted(site.mines, key=lambda mine: -mine.area)[:most]
+    if not chosen:
+        return None
+    whole = site.rsei(epoch)
+    colour = [site.band(epoch, name) for name in ("red", "green", "blue")]
+    sheet = Sheet.of(whole)
+    picture = sheet.picture(whole)
+    light = np.stack([sheet.picture(layer) for layer in colour], axis=-1)
+    top = float(np.nanpercentile(light, 99.7)) if np.isfinite(light).any() else 0.25
+    shown = np.clip(np.nan_to_num(light, nan=top) / max(top, 0.05), 0, 1) ** 0.9
+    with styled():
+        drawing = figure(TWO_COLUMNS, 2 * TWO_COLUMNS / max(len(chosen), 2) + 0.7)
+        panels = drawing.subplots(2, len(chosen), squeeze=False)
+        for number, mine in enumerate(chosen):
+            x, y = (float(v) for v in sheet.shaped(mine).centroid.coords[0])
+            reach = max(4000.0, 1.6 * float(np.sqrt(sheet.shaped(mine).area)))
+            for axes, image in zip(panels[:, number], (shown, picture)):
+                drawn = draw_map(axes, sheet, image, site, cmap=RSEI_MAP, vmin=0, vmax=1)
+                axes.set(xlim=(x - reach, x + reach), ylim=(y - reach, y + reach))
+            panels[0, number].set_title(f"mine {number + 1}: {2 * reach / 1000:.0f} km across")
+        panels[0, 0].set_ylabel("True colour (b1 b4 b3)")
+        panels[1, 0].set_ylabel("RSEI")
+        drawing.colorbar(drawn, ax=list(panels[1]), shrink=0.9, aspect=18).set_label("RSEI")
+        drawing.suptitle(f"{drawable(site.name, site.slug)}, {epoch}: largest mines", fontsize=9.5)
+    return drawing
+
+
+def small_multiples(sites: Sequence[Site], epoch_of: int = -1) -> Figure:
+    """The last map of every area, each to its own scale."""
+    columns = min(4, len(sites))
+    rows = -(-len(sites) // columns)
+    with styled():
+        drawing = figure(TWO_COLUMNS, rows * TWO_COLUMNS / columns * 1.05 + 0.6)
+        panels = drawing.subplots(rows, columns, squeeze=False)
+        for axes in panels.flat[len(sites) :]:
+            axes.set_axis_off()
+        for axes, site in zip(panels.flat, sites):
+            epoch = site.epochs[epoch_of]
+            layer = site.rsei(epoch)
+            sheet = Sheet.of(layer)
+            picture = sheet.picture(layer)
+            drawn = draw_map(axes, sheet, picture, site, cmap=RSEI_MAP, vmin=0, vmax=1)
+            scale_bar(axes, sheet, picture)
+            axes.set_title(f"{drawable(site.name, site.slug)}, {epoch}")
+        place = {"location": "bottom", "shrink": 0.6, "aspect": 34}
+        drawing.colorbar(drawn, ax=panels, **place).set_label("RSEI")
+    return drawing
+
+
+def colours_of(names: Sequence[str]) -> dict[str, str]:
+    """A colour for each of some names without order."""
+    return {name: LINES[number % len(LINES)] for number, name in enumerate(names)}
