@@ -1,6 +1,6 @@
 """Random forest of the index on its drivers, in one area: how well it is explained, and by what."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,12 +122,10 @@ def forest(
     ``area`` names it in errors: raises InputError for too few rows or an index that is constant,
     StudyError for more drivers tried than there are.
     """
+    if settings.mtry > (most := len(drivers)):
+        found = f"expected forest.mtry of at most the {most} drivers, found {settings.mtry}"
+        raise StudyError(f"{area}: {found}")
     data = _Sample.of(table, drivers, area)
-    if settings.mtry > len(data.drivers):
-        raise StudyError(
-            f"{area}: expected forest.mtry of at most the {len(data.drivers)} drivers, "
-            f"found {settings.mtry}"
-        )
     learn, judge = np.flatnonzero(data.train), np.flatnonzero(~data.train)
     trees, unseen = grow(*data.learnt(learn), settings.trees, settings.mtry, settings.seed)
     in_sample = trees.predict(data.values, put=put)
@@ -136,39 +134,20 @@ def forest(
         predicted[learn] = trees.predict(data.values[learn], unseen, put)
         explained, judges = variance_explained(data.rsei[learn], predicted[learn]), learn
     judged = np.ones((trees.count, judge.size), bool) if unseen is None else unseen
-    added = added_error(trees, data.values[judges], data.rsei[judges], judged, settings.seed, put)
-    residual = data.rsei - predicted
-    scores = Scores.of(data.rsei[judge], predicted[judge])
+    own = data.values[judges], data.rsei[judges]
+    added = added_error(trees, *own, judged, settings.seed, put)
     folds, far = data.by_blocks(settings, put, grow)
-    summary = {
-        "trees": settings.trees,
-        "mtry": settings.mtry,
-        "n_train": learn.size,
-        "n_valid": judge.size,
-        "var_explained": explained,
-        "r2": scores.r2,
-        "rmse": scores.rmse,
-        "mae": scores.mae,
-        "r2_block": Scores.of(data.rsei, far).r2,
-    }
-    alike = moran(gridded(data.x, data.y, residual)).row("residual")
+    scores = {"var_explained": explained} | vars(Scores.of(data.rsei[judge], predicted[judge]))
+    scores["r2_block"] = Scores.of(data.rsei, far).r2
     return Forest(
         trees,
-        pd.DataFrame([summary]),
+        data.summary(settings, scores),
         importance(trees, added, "validation" if unseen is None else "oob"),
         rank_stability(trees, added, settings.seed),
         bias_by_decile(data.rsei[judge], predicted[judge]),
         by_fold(folds, data.rsei, far),
-        pd.DataFrame([alike]),
-        pd.DataFrame(
-            {
-                "x": data.x,
-                "y": data.y,
-                "predicted": predicted,
-                "residual": residual,
-                "in_sample": in_sample,
-            }
-        ),
+        data.residual_moran(predicted),
+        data.maps(predicted, in_sample),
     )
 
 
@@ -259,6 +238,28 @@ class _Sample:
     def learnt(self, rows: NDArray[np.intp]) -> tuple[tuple[str, ...], NDArray[np.float32], Floats]:
         """What a forest is grown on: the drivers, and their values and RSEI in some rows."""
         return self.drivers, self.values[rows], self.rsei[rows]
+
+    def summary(self, settings: ForestSettings, scores: Mapping[str, float]) -> pd.DataFrame:
+        """The row of the table of forests."""
+        row = {
+            "trees": settings.trees,
+            "mtry": settings.mtry,
+            "n_train": int(self.train.sum()),
+            "n_valid": int((~self.train).sum()),
+        }
+        names = ("var_explained", "r2", "rmse", "mae", "r2_block")
+        return pd.DataFrame([row | {name: scores[name] for name in names}])
+
+    def residual_moran(self, predicted: Floats) -> pd.DataFrame:
+        """The row of the table of Moran's I for observed less predicted."""
+        alike = moran(gridded(self.x, self.y, self.rsei - predicted))
+        return pd.DataFrame([alike.row("residual")])
+
+    def maps(self, predicted: Floats, in_sample: Floats) -> pd.DataFrame:
+        """What is drawn of each complete row."""
+        residual = self.rsei - predicted
+        layers = {"predicted": predicted, "residual": residual, "in_sample": in_sample}
+        return pd.DataFrame({"x": self.x, "y": self.y} | layers)
 
     def by_blocks(
         self, settings: ForestSettings, put: Put, grow: Grow

@@ -2,7 +2,7 @@
 
 from numba import bool_, float32, int16, int32, int64, uint8
 
-from rsei.kernels import barriers, distance
+from rsei.kernels import barriers, distance, sight
 
 flags, plane = bool_[:, ::1], int32[:, ::1]
 nodes, of_nodes = int32[::1], int32[:, :, ::1]
@@ -11,7 +11,7 @@ room, kinds, ways = int16[:, ::1], uint8[:, :, ::1], float32[:, :, ::1]
 SIGNATURES = {
     distance._columns: (flags, plane),
     distance._nearest: (plane, plane, plane),
-    barriers._light: (plane, room, kinds, ways, of_nodes),
+    sight._light: (plane, room, kinds, ways, of_nodes),
     barriers._shorten: (
         nodes,
         room,
