@@ -9,7 +9,7 @@ from ..sources.areas import areas, tiles_of
 from ..sources.download import require_space, write_quarantine
 from ..sources.errors import GranuleError, StudyError
 from ..sources.granules import files_below
-from ..sources.link import Link, Patience
+from ..sources.link import Link
 from ..sources.located import name_of
 from ..sources.login import LOGIN, login
 from ..sources.manifest import Manifest
@@ -64,9 +64,7 @@ def wanted(study: Study, today: date) -> tuple[tuple[Wanted, ...], int]:
     return tuple(now), len(every) - len(now)
 
 
-def plan(
-    study: Study, options: FetchOptions | None = None, patience: Patience | None = None
-) -> FetchPlan:
+def plan(study: Study, options: FetchOptions | None = None) -> FetchPlan:
     """What there is to fetch; the catalogue is asked only for what the manifest does not settle.
 
     Raises GranuleError where the archive has nothing of a product, or the folder holds files on
@@ -90,7 +88,7 @@ def plan(
         here = len(every) - len(absent)
         return FetchPlan(study, every, later, (), {}, absent, (), here, False, options)
     found = _files(folder)
-    answer = newest(_ask(Link(patience=patience), study, missing, options))
+    answer = newest(_ask(Link(), study, missing, options))
     chosen = {one: answer[one] for one in missing if one in answer}
     fresh = tuple(one for one in missing if one not in chosen and one.stem not in held)
     _require_any(study, every, held, chosen)
@@ -132,7 +130,7 @@ def _ask(
 
 
 def questions(study: Study, missing: Sequence[Wanted]) -> Iterator[Question]:
-    """What to ask the catalogue: a question for each product, of the seasons that lack something."""
+    """What to ask the catalogue: one question a product, of the seasons that lack something."""
     for name in sorted({one.product for one in missing}):
         product = products()[name]
         days = {one.date for one in missing if one.product == name}
@@ -160,7 +158,7 @@ def _require_any(
         )
 
 
-def carry_out(plan: FetchPlan, progress: Progress, patience: Patience | None = None) -> Fetched:
+def carry_out(plan: FetchPlan, progress: Progress) -> Fetched:
     """Fetch what a plan names, in parallel; files that fail are listed, the others come.
 
     Raises Refused and Unreachable where nothing comes at all, MachineError for a full disk or
@@ -177,7 +175,7 @@ def carry_out(plan: FetchPlan, progress: Progress, patience: Patience | None = N
         require_space(plan.folder, plan.size)
         for one in plan.fresh:
             manifest.miss(one)
-        porters = Porters(Link(access, patience), manifest, plan.found)
+        porters = Porters(Link(access), manifest, plan.found)
         progress.begin("fetch", len(plan.records), int(plan.size))
         try:
             for done in porters.each(plan.records, options.parallel):

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..sources import download
-from ..sources.archive import Record
 from ..sources.errors import Interrupted, RseiError
 from ..sources.link import Link, Unreachable
 from ..sources.login import Refused
 from ..sources.manifest import Held, Manifest
+from ..sources.records import Record
 
 HOPELESS = 3
 """Files in a row that may be refused, or not be reached, before the first one comes."""

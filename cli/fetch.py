@@ -1,0 +1,96 @@
+"""The command that gets the granules of a study."""
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .options import AsJson, StudyFile, print_json, size, table
+
+if TYPE_CHECKING:
+    from ..engine.run.errands import Fetched, FetchPlan
+
+HOSTS = "RSEI_ARCHIVE_HOSTS"
+"""Environment: further hosts that may see the token, separated by commas."""
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be fetched, and stop.")]
+Parallel = Annotated[int, typer.Option(min=1, max=32, help="Files at the same time.")]
+Refresh = Annotated[
+    bool, typer.Option("--refresh", help="Look for newer productions of what is here, too.")
+]
+Catalogue = Annotated[
+    str | None,
+    typer.Option(envvar="RSEI_CATALOGUE", metavar="URL", help="A catalogue other than NASA's."),
+]
+LoginServer = Annotated[
+    str | None,
+    typer.Option(envvar="RSEI_LOGIN", metavar="URL", help="A login server other than NASA's."),
+]
+
+
+def fetch(
+    study: StudyFile,
+    dry_run: DryRun = False,
+    parallel: Parallel = 4,
+    refresh: Refresh = False,
+    catalogue: Catalogue = None,
+    login: LoginServer = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find the granules of a study in NASA's archive, and download them, checked.
+
+    An interrupted download resumes; a folder that is complete costs no request. The token is read
+    from EARTHDATA_TOKEN, or login and password from ~/.netrc.
+    """
+    from ..engine.sources.login import require_packages
+
+    require_packages()
+    from ..engine.run import errands, fetching, reading
+    from .progress import watching
+
+    hosts = tuple(host.strip() for host in os.environ.get(HOSTS, "").split(",") if host.strip())
+    options = errands.FetchOptions(parallel, refresh, catalogue, login, hosts)
+    found = fetching.plan(reading.load(study), options)
+    if not as_json:
+        print_fetch_plan(found)
+    if dry_run:
+        if as_json:
+            print_json(found.record())
+        return
+    with watching() as progress:
+        outcome = fetching.carry_out(found, progress)
+    if as_json:
+        print_json(outcome.record())
+    else:
+        print_fetched(outcome)
+    raise typer.Exit(outcome.exit_code)
+
+
+def print_fetch_plan(plan: "FetchPlan") -> None:
+    """Print a plan for people: count and bytes before the first byte comes."""
+    rows = [
+        (s.product, s.tiles, s.wanted, s.held, s.absent, s.files, size(s.size)) for s in plan.shares
+    ]
+    headings = ["product", "tiles", "composites", "here", "not in archive", "to fetch", "size"]
+    typer.echo(f"granules in {plan.folder}\n\n{table(headings, rows)}\n")
+    if plan.later:
+        typer.echo(f"{plan.later} composites lie in the future; fetch again when they are made")
+    if plan.found:
+        typer.echo(f"{len(plan.found)} files are here without an entry: they are checked first")
+    if not plan.asked:
+        typer.echo("complete: nothing was asked for")
+    else:
+        typer.echo(f"{len(plan.records) - len(plan.found)} files to fetch, {size(plan.size)}")
+
+
+def print_fetched(outcome: "Fetched") -> None:
+    """Print what came, for people."""
+    for name, reason in sorted(outcome.failed.items()):
+        typer.echo(f"failed: {reason if name in reason else f'{name}: {reason}'}", err=True)
+    checked = f", {outcome.adopted} found here and checked" if outcome.adopted else ""
+    typer.echo(f"{outcome.files} files fetched, {size(outcome.size)}{checked}")
+    if outcome.failed:
+        typer.echo(
+            f"{len(outcome.failed)} files failed, listed in {outcome.plan.folder}/quarantine/"
+            "quarantine.csv; the same command tries them again"
+        )

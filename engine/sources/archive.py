@@ -1,0 +1,172 @@
+"""NASA's catalogue of granules (CMR): which files there are, how large, and their checksums.
+
+earthaccess asks the same catalogue, but without a timeout, retries or regard to Retry-After
+(0.17, ``search.DataGranules``), so the questions are put here; it does the login (``login``).
+
+Source: CMR search API, granules.umm_json; UMM-G 1.6.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+from .errors import StudyError
+from .link import Dropped, Link, Rejected
+from .located import name_of
+from .login import plain
+from .records import Checksum, Record, Wanted
+
+CATALOGUE = "https://cmr.earthdata.nasa.gov/search"
+"""Address of the catalogue."""
+
+PROVIDER = "LPCLOUD"
+"""The land processes archive in the cloud, as the catalogue calls it."""
+
+PAGE = 2000
+"""Records of one answer: the most that the catalogue gives."""
+
+PAGES = 1000
+"""Answers to one question: far more than all granules of a product need."""
+
+LARGEST = 64 << 20
+"""Bytes of one answer: ten times what 2,000 records take."""
+
+UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9}
+"""Bytes in each unit of ``SizeUnit``."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is looked for in the catalogue."""
+
+    product: str
+    """Short name."""
+
+    collection: str
+    """Three digits."""
+
+    tiles: tuple[str, ...]
+    """Tiles."""
+
+    spans: tuple[tuple[date, date], ...]
+    """First and last day of each season."""
+
+    provider: str = PROVIDER
+    """Who holds the files."""
+
+    def parameters(self) -> dict[str, Any]:
+        """The question in the catalogue's words."""
+        return {
+            "short_name": self.product,
+            "version": self.collection,
+            "provider": self.provider,
+            "readable_granule_name[]": [
+                f"{self.product}.A*.{tile}.{self.collection}.*" for tile in self.tiles
+            ],
+            "options[readable_granule_name][pattern]": "true",
+            "temporal[]": [
+                f"{first:%Y-%m-%d}T00:00:00Z,{last:%Y-%m-%d}T23:59:59Z"
+                for first, last in self.spans
+            ],
+            "page_size": str(PAGE),
+        }
+
+
+def records(link: Link, question: Question, catalogue: str = CATALOGUE) -> Iterator[Record]:
+    """The files that the catalogue knows, in its order; some may be there more than once.
+
+    Records without an address or of another form are left out. Raises StudyError for an address
+    that is none, Unreachable, Rejected.
+    """
+    if urlsplit(catalogue).scheme not in ("http", "https"):
+        raise StudyError(f"expected an HTTP address of the catalogue, found {plain(catalogue)}")
+    url = f"{catalogue.rstrip('/')}/granules.umm_json"
+    after: str | None = None
+    for _ in range(PAGES):
+        ask = partial(_page, link, url, after, question)
+        items, following = link.patiently(plain(url), ask)
+        for item in items:
+            if record := record_of(item):
+                yield record
+        if not items or not following or following == after:
+            return
+        after = following
+    raise Rejected(f"{plain(url)}: expected at most {PAGES} pages of records, found more")
+
+
+def _page(
+    link: Link, url: str, after: str | None, question: Question
+) -> tuple[list[Any], str | None]:
+    """The records of a page, and what to ask the next page with."""
+    headers = {"CMR-Search-After": after} if after else {}
+    with link.open(url, headers, question.parameters()) as response:
+        data = bytearray()
+        for block in link.body(response):
+            data += block
+            if len(data) > LARGEST:
+                raise Rejected(f"{plain(url)}: expected at most {LARGEST} bytes, found more")
+        told = response.headers.get("Content-Length", "")
+        if told.isdigit() and int(told) != len(data):
+            raise Dropped(f"{len(data)} of {told} bytes")
+        return _items(bytes(data)), response.headers.get("CMR-Search-After")
+
+
+def _items(data: bytes) -> list[Any]:
+    try:
+        found = json.loads(data)
+    except ValueError:
+        raise Dropped("an answer that is no JSON") from None
+    items = found.get("items") if isinstance(found, dict) else None
+    if not isinstance(items, list):
+        raise Dropped("an answer without a list of items")
+    return items
+
+
+NAME = re.compile(r"[A-Za-z0-9]+\.A\d{7}\.h\d\dv\d\d\.\d{3}\.\d{11,14}\.hdf")
+"""Names of files that are accepted: one of another form would choose where it is written."""
+
+
+def record_of(item: Any) -> Record | None:
+    """The file of one item of an answer; None where it is not of the form that is looked for."""
+    umm = _table(_table(item).get("umm"))
+    for link in _list(umm.get("RelatedUrls")):
+        url = str(_table(link).get("URL"))
+        parts = urlsplit(url)
+        name = parts.path.rpartition("/")[2]
+        said = name_of(name) if NAME.fullmatch(name) else None
+        web = _table(link).get("Type") == "GET DATA" and parts.scheme in ("http", "https")
+        if web and said and said.date and said.tile and said.collection and said.produced:
+            wanted = Wanted(said.product, said.collection, said.tile, said.date)
+            size, checksum, about = _weight(umm, name)
+            return Record(name, wanted, said.produced, url, size, checksum, about)
+    return None
+
+
+def _weight(umm: dict[str, Any], name: str) -> tuple[int | None, Checksum | None, float]:
+    """Bytes, checksum and rough bytes of the file ``name``, as far as they are known."""
+    entries = _list(_table(umm.get("DataGranule")).get("ArchiveAndDistributionInformation"))
+    tables = [_table(entry) for entry in entries]
+    own = [entry for entry in tables if entry.get("Name") == name] or tables[: len(tables) == 1]
+    for entry in own:
+        size = entry.get("SizeInBytes")
+        exact = int(size) if isinstance(size, int | float) and 0 < size < 2**53 else None
+        rough, unit = entry.get("Size"), UNITS.get(str(entry.get("SizeUnit")), 0.0)
+        about = float(rough) * unit if isinstance(rough, int | float) else 0.0
+        told = _table(entry.get("Checksum"))
+        value = str(told.get("Value") or "").strip().lower()
+        checksum = Checksum(str(told.get("Algorithm")), value) if value else None
+        return exact, checksum, float(exact or about)
+    return None, None, 0.0
+
+
+def _table(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list) else ()

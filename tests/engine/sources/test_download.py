@@ -1,0 +1,569 @@
+"""Downloads over real HTTP on this machine, with faults of every kind."""
+
+import hashlib
+import json
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import archive_server as server
+import pytest
+from archive_server import TOKEN, Archive, serving
+
+from rsei.engine.sources import archive as catalogue
+from rsei.engine.sources.archive import Question, record_of, records
+from rsei.engine.sources.download import QUARANTINE, digest, fault, fetch, write_quarantine
+from rsei.engine.sources.errors import GranuleError, Interrupted, MachineError
+from rsei.engine.sources.link import Link, Patience, Rejected, Unreachable, wait_of
+from rsei.engine.sources.login import Login, Refused, login, plain
+from rsei.engine.sources.manifest import MANIFEST, Held, Manifest
+from rsei.engine.sources.records import Checksum, Record, Wanted, newest
+
+NAME = "MOD09A1.A2012161.h27v05.061.2021212041320.hdf"
+PATIENCE = Patience(tries=4, connect=2, read=0.3, pause=0.01, longest=0.5)
+
+
+@pytest.fixture
+def archive() -> Iterator[Archive]:
+    found = Archive()
+    with serving(found):
+        yield found
+
+
+def link_to(archive: Archive, token: str = TOKEN, **changes: Any) -> Link:
+    host = archive.base.removeprefix("http://")
+    patience = Patience(**(PATIENCE.__dict__ | changes))
+    return Link(Login(token, "http://127.0.0.1:9", (host,)), patience)
+
+
+def record_in(archive: Archive, name: str = NAME) -> Record:
+    """The record of a file as the catalogue's answer has it."""
+    item = next(i for i in archive.items if i["umm"]["GranuleUR"] == name.removesuffix(".hdf"))
+    record = record_of(item)
+    assert record is not None
+    return record
+
+
+def bring(archive: Archive, folder: Path, **changes: Any) -> Held:
+    return fetch(link_to(archive, **changes), record_in(archive), folder / "a" / NAME, folder)
+
+
+def left(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_file_arrives_whole_and_is_noted(archive: Archive, tmp_path: Path) -> None:
+    data = archive.add(NAME)
+    held = bring(archive, tmp_path)
+    assert (tmp_path / "a" / NAME).read_bytes() == data
+    assert left(tmp_path) == {f"a/{NAME}"}
+    assert (held.file, held.size, held.algorithm) == (f"a/{NAME}", len(data), "MD5")
+    assert held.checksum == hashlib.md5(data).hexdigest()
+    assert held.url == f"{archive.base}/data/{NAME}"
+    assert archive.asked(NAME) == 1
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        [server.status(500), server.status(503), server.status(502)],
+        [server.status(429, Retry_After="0")],
+        [server.silent(0.6)],
+        [server.drop(0)],
+        [server.body(b"\x0e\x03\x13\x01 but not the file")],
+        [server.body(server.content("another"))],
+    ],
+    ids=["5xx", "429", "silence", "dropped before the body", "short", "wrong checksum"],
+)
+def test_a_passing_fault_is_survived(archive: Archive, tmp_path: Path, faults: list[Any]) -> None:
+    data = archive.add(NAME)
+    archive.faults[NAME] = list(faults)
+    bring(archive, tmp_path)
+    assert (tmp_path / "a" / NAME).read_bytes() == data
+    assert left(tmp_path) == {f"a/{NAME}"}
+    assert archive.asked(NAME) == len(faults) + 1
+
+
+def test_a_drop_is_gone_on_from(archive: Archive, tmp_path: Path) -> None:
+    data = archive.add(NAME)
+    archive.faults[NAME] = [server.drop(1000), server.drop(500)]
+    bring(archive, tmp_path)
+    assert (tmp_path / "a" / NAME).read_bytes() == data
+    assert archive.ranges == ["bytes=1500-"]
+    assert archive.asked(NAME) == 3
+
+
+def test_a_trickle_is_broken_off_and_gone_on_from(archive: Archive, tmp_path: Path) -> None:
+    data = archive.add(NAME)
+    archive.faults[NAME] = [server.trickle(10, 0.02)]
+    begun = time.monotonic()
+    bring(archive, tmp_path, slowest=5000.0)
+    assert time.monotonic() - begun < 3  # the whole trickle takes ten seconds
+    assert (tmp_path / "a" / NAME).read_bytes() == data
+    assert len(archive.ranges) == 1
+
+
+def test_what_a_dead_process_left_is_gone_on_from(archive: Archive, tmp_path: Path) -> None:
+    data = archive.add(NAME)
+    part = tmp_path / "a" / f"{NAME}.part"
+    part.parent.mkdir()
+    part.write_bytes(data[:4321])
+    bring(archive, tmp_path)
+    assert archive.ranges == ["bytes=4321-"]
+    assert (tmp_path / "a" / NAME).read_bytes() == data
+
+
+@pytest.mark.parametrize("length", [6000, 5000])
+def test_what_cannot_be_gone_on_from_is_fetched_again(
+    archive: Archive, tmp_path: Path, length: int
+) -> None:
+    data = archive.add(NAME)
+    part = tmp_path / "a" / f"{NAME}.part"
+    part.parent.mkdir()
+    part.write_bytes(b"x" * length)
+    bring(archive, tmp_path)
+    assert archive.ranges == []
+    assert (tmp_path / "a" / NAME).read_bytes() == data
+
+
+def test_a_server_without_ranges_gives_the_whole_file(archive: Archive, tmp_path: Path) -> None:
+    data = archive.add(NAME)
+    archive.faults[NAME] = [server.drop(1000), server.body(data)]
+    bring(archive, tmp_path)
+    assert (tmp_path / "a" / NAME).read_bytes() == data
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"Checksum": {"Algorithm": "MD5", "Value": "0" * 32}}, "expected MD5 000000"),
+        ({"SizeInBytes": 4999}, "expected 4999 bytes, found 5000"),
+    ],
+)
+def test_a_file_that_never_comes_right_is_set_aside(
+    archive: Archive, tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    data = archive.add(NAME, **change)
+    with pytest.raises(GranuleError, match=said):
+        bring(archive, tmp_path)
+    assert left(tmp_path) == {f"{QUARANTINE}/{NAME}.bad"}
+    assert (tmp_path / QUARANTINE / f"{NAME}.bad").read_bytes() == data
+    assert archive.asked(NAME) == PATIENCE.tries
+
+
+def test_a_file_that_is_no_granule_is_set_aside(archive: Archive, tmp_path: Path) -> None:
+    archive.add(NAME, b"PK\x03\x04 an archive of something")
+    with pytest.raises(GranuleError, match="first bytes of HDF4"):
+        bring(archive, tmp_path)
+
+
+def test_a_record_that_asks_for_more_than_there_is_ends(archive: Archive, tmp_path: Path) -> None:
+    archive.add(NAME, SizeInBytes=6000)
+    with pytest.raises(GranuleError, match="expected 6000 bytes"):
+        bring(archive, tmp_path)
+    assert archive.asked(NAME) <= 2 * PATIENCE.tries
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "value"),
+    [
+        ("SHA-256", lambda data: hashlib.sha256(data).hexdigest()),
+        ("SHA-512", lambda data: hashlib.sha512(data).hexdigest().upper()),
+        ("SHA-1", lambda data: hashlib.sha1(data).hexdigest()),
+        ("CRC-32", lambda data: str(zlib.crc32(data))),
+        ("Adler-32", lambda data: f"{zlib.adler32(data):08x}"),
+    ],
+)
+def test_every_checksum_of_the_catalogue_is_compared(
+    archive: Archive, tmp_path: Path, algorithm: str, value: Any
+) -> None:
+    data = archive.add(NAME)
+    right = Checksum(algorithm, value(data).lower())
+    path = tmp_path / NAME
+    path.write_bytes(data)
+    record = Record(**(record_in(archive).__dict__ | {"checksum": right}))
+    assert fault(path, record) is None
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    assert f"expected {algorithm}" in str(fault(path, record))
+
+
+def test_a_checksum_of_an_unknown_kind_leaves_ours(archive: Archive, tmp_path: Path) -> None:
+    data = archive.add(NAME, Checksum={"Algorithm": "SYSV", "Value": "1234"})
+    held = bring(archive, tmp_path)
+    assert (held.algorithm, held.checksum) == ("SHA-256", hashlib.sha256(data).hexdigest())
+    assert digest(tmp_path / held.file) == held.checksum
+
+
+def test_a_bad_token_is_said_at_once(archive: Archive, tmp_path: Path) -> None:
+    archive.add(NAME)
+    with pytest.raises(Refused, match="EARTHDATA_TOKEN") as error:
+        fetch(link_to(archive, "wr0ng-token"), record_in(archive), tmp_path / NAME, tmp_path)
+    assert "wr0ng-token" not in str(error.value)
+    assert error.value.exit_code == 4
+    assert archive.asked(NAME) == 1
+
+
+def test_a_right_that_lacks_is_said_at_once(archive: Archive, tmp_path: Path) -> None:
+    archive.add(NAME)
+    archive.faults[NAME] = [server.status(403)]
+    with pytest.raises(Refused, match="authorise"):
+        bring(archive, tmp_path)
+    assert archive.asked(NAME) == 1
+
+
+def test_a_login_page_is_no_granule(archive: Archive, tmp_path: Path) -> None:
+    archive.add(NAME)
+    archive.faults[NAME] = [server.page, server.body(b"\n<HTML><body>Sign in</body></HTML>")]
+    for _ in range(2):
+        with pytest.raises(Refused, match="found a web page, as a login gives"):
+            bring(archive, tmp_path)
+    assert left(tmp_path) == set()
+
+
+def test_a_file_that_is_gone_is_asked_for_once(archive: Archive, tmp_path: Path) -> None:
+    archive.add(NAME)
+    archive.faults[NAME] = [server.status(404)]
+    with pytest.raises(Rejected, match="status 404"):
+        bring(archive, tmp_path)
+    assert archive.asked(NAME) == 1
+
+
+def test_tries_are_bounded(archive: Archive, tmp_path: Path) -> None:
+    archive.add(NAME)
+    archive.faults[NAME] = [server.status(500)] * 50
+    with pytest.raises(Unreachable, match=r"gave up after 4 tries.*status 500"):
+        bring(archive, tmp_path)
+    assert archive.asked(NAME) == PATIENCE.tries
+
+
+def test_nobody_there_is_an_error_of_the_machine() -> None:
+    with pytest.raises(Unreachable, match="gave up after 4 tries") as error:
+        question = Question("MOD09A1", "061", ("h27v05",), ())
+        list(records(Link(patience=PATIENCE), question, "http://127.0.0.1:9/search"))
+    assert error.value.exit_code == 4
+
+
+def test_retry_after_is_honoured_up_to_a_limit(archive: Archive, tmp_path: Path) -> None:
+    archive.add(NAME)
+    archive.faults[NAME] = [server.status(429, Retry_After="1")]
+    begun = time.monotonic()
+    bring(archive, tmp_path, longest=0.3)
+    assert 0.3 <= time.monotonic() - begun < 0.9
+
+
+def test_retry_after_may_be_a_date() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    assert wait_of("Thu, 01 Jan 2026 00:00:30 GMT", now) == 30
+    assert wait_of("Wed, 31 Dec 2025 00:00:00 GMT", now) == 0
+    assert wait_of("-3", now) is None
+
+
+def test_the_token_goes_to_the_archive_alone(archive: Archive, tmp_path: Path) -> None:
+    storage = Archive(login=False)
+    with serving(storage):
+        storage.files[NAME] = archive.add(NAME)
+        archive.redirect = storage.base
+        archive.faults[NAME] = [server.drop(9)]
+        held = bring(archive, tmp_path)
+    assert storage.asked(NAME) == 1 and storage.tokens == []
+    assert {path for path, _ in archive.tokens} == {f"/data/{NAME}"}
+    assert held.url == f"{archive.base}/data/{NAME}"
+
+
+def test_the_range_follows_the_redirect(archive: Archive, tmp_path: Path) -> None:
+    storage = Archive(login=False)
+    with serving(storage):
+        data = storage.files[NAME] = archive.add(NAME)
+        storage.faults[NAME] = [server.drop(1000)]
+        archive.redirect = storage.base
+        bring(archive, tmp_path)
+    assert storage.ranges == ["bytes=1000-"]
+    assert (tmp_path / "a" / NAME).read_bytes() == data
+
+
+def test_a_host_that_nobody_named_gets_no_token(archive: Archive, tmp_path: Path) -> None:
+    archive.add(NAME)
+    link = Link(Login(TOKEN), PATIENCE)
+    with pytest.raises(Refused):
+        fetch(link, record_in(archive), tmp_path / NAME, tmp_path)
+    assert archive.tokens == []
+
+
+@pytest.mark.parametrize(
+    ("url", "first", "seen"),
+    [
+        ("https://data.lpdaac.earthdatacloud.nasa.gov/a", None, True),
+        ("https://e4ftl01.cr.usgs.gov/a", None, True),
+        ("https://urs.earthdata.nasa.gov/oauth", "https://e4ftl01.cr.usgs.gov/a", True),
+        ("https://lp.s3.amazonaws.com/a", "https://data.lpdaac.earthdatacloud.nasa.gov/a", False),
+        ("https://other.nasa.gov/a", "https://data.lpdaac.earthdatacloud.nasa.gov/a", False),
+        ("http://data.lpdaac.earthdatacloud.nasa.gov/a", None, False),
+        ("https://nasa.gov.evil.org/a", None, False),
+        ("https://evilnasa.gov/a", None, False),
+        ("https://mirror.org:8443/a", None, True),
+        ("https://mirror.org/a", None, False),
+    ],
+)
+def test_who_may_see_the_token(url: str, first: str | None, seen: bool) -> None:
+    assert Login("t", hosts=("mirror.org:8443",)).may_see(url, first or url) is seen
+
+
+def test_a_redirect_without_end_is_broken_off(archive: Archive, tmp_path: Path) -> None:
+    archive.add(NAME)
+    archive.faults[NAME] = [server.status(302, Location=f"/data/{NAME}")] * 20
+    with pytest.raises(Rejected, match="redirects"):
+        bring(archive, tmp_path)
+
+
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x"])
+def test_a_redirect_elsewhere_is_refused(archive: Archive, tmp_path: Path, target: str) -> None:
+    archive.add(NAME)
+    archive.faults[NAME] = [server.status(302, Location=target)]
+    with pytest.raises(Rejected, match="expected HTTPS"):
+        bring(archive, tmp_path)
+
+
+def test_a_closed_link_stops_a_download(archive: Archive, tmp_path: Path) -> None:
+    archive.add(NAME)
+    archive.faults[NAME] = [server.trickle(100, 0.02)]
+    link = link_to(archive)
+    threading.Timer(0.1, link.closed.set).start()
+    with pytest.raises(Interrupted):
+        fetch(link, record_in(archive), tmp_path / NAME, tmp_path)
+    assert 0 < (tmp_path / f"{NAME}.part").stat().st_size < 5000
+
+
+# The catalogue
+
+
+QUESTION = Question(
+    "MOD09A1", "061", ("h27v05", "h27v04"), ((date(2000, 1, 1), date(2030, 12, 31)),)
+)
+
+
+def many(archive: Archive, count: int) -> list[str]:
+    """Records, without files, of ``count`` composites; all answer QUESTION."""
+    names = []
+    for number in range(count):
+        day = date(2000, 2, 18) + timedelta(number // 2)
+        tile = ("h27v04", "h27v05")[number % 2]
+        names.append(f"MOD09A1.A{day:%Y%j}.{tile}.061.2021212041320.hdf")
+        archive.items.append(archive.item(names[-1], b"12"))
+    return names
+
+
+def test_every_page_is_read(archive: Archive) -> None:
+    names = many(archive, 4501)
+    found = [r.name for r in records(Link(patience=PATIENCE), QUESTION, f"{archive.base}/search")]
+    assert found == names
+    assert archive.count() == 4  # 2000, 2000, 501, and an empty one
+    assert archive.tokens == []
+
+
+def test_the_catalogue_may_be_out_of_order_for_a_while(archive: Archive) -> None:
+    names = many(archive, 30)
+    archive.page = 10
+    archive.faults["catalogue"] = [
+        server.status(503),
+        server.body(b"<html>busy</html>"),
+        server.body(b'{"errors": []}'),
+    ]
+    found = [r.name for r in records(Link(patience=PATIENCE), QUESTION, f"{archive.base}/search")]
+    assert found == names
+
+
+def test_only_what_is_asked_for_is_found(archive: Archive) -> None:
+    many(archive, 8)
+    question = Question("MOD09A1", "061", ("h27v05",), ((date(2000, 2, 1), date(2000, 2, 19)),))
+    found = list(records(Link(patience=PATIENCE), question, f"{archive.base}/search"))
+    assert [r.wanted for r in found] == [
+        Wanted("MOD09A1", "061", "h27v05", date(2000, 2, 18)),
+        Wanted("MOD09A1", "061", "h27v05", date(2000, 2, 19)),
+    ]
+
+
+def test_the_newest_production_counts(archive: Archive) -> None:
+    stem = "MOD09A1.A2012161.h27v05.061"
+    for produced in ("2021212041320", "2022001000000", "2020001000000", "2022001000000"):
+        archive.items.append(archive.item(f"{stem}.{produced}.hdf", b"12"))
+    found = newest(records(Link(patience=PATIENCE), QUESTION, f"{archive.base}/search"))
+    assert [record.produced for record in found.values()] == ["2022001000000"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "MOD09A1.A2012161.h27v05.061.2021212041320/../../../x.hdf",
+        "MOD09A1.A2012161.h27v05.061.2021212041320%2F..%2Fx.hdf",
+        "MOD09A1.A2012161.h27v05.061.2021212041320.subset.hdf",
+        "MOD09A1.A2012999.h27v05.061.2021212041320.hdf",
+        "x.hdf",
+        "",
+    ],
+)
+def test_a_name_of_another_form_is_left_out(archive: Archive, name: str) -> None:
+    assert record_of(archive.item(name, b"12")) is None
+
+
+@pytest.mark.parametrize("item", [None, [], {}, {"umm": 3}, {"umm": {"RelatedUrls": [1, {}]}}])
+def test_a_record_of_another_form_is_left_out(item: Any) -> None:
+    assert record_of(item) is None
+
+
+def test_a_record_may_say_little(archive: Archive) -> None:
+    item = archive.item(NAME, b"12")
+    del item["umm"]["DataGranule"]
+    record = record_of(item)
+    assert record and (record.size, record.checksum, record.about) == (None, None, 0.0)
+    item = archive.item(NAME, b"12")
+    entry = {"Name": "Not provided", "Size": 5.5, "SizeUnit": "MB"}
+    item["umm"]["DataGranule"]["ArchiveAndDistributionInformation"] = [entry]
+    record = record_of(item)
+    assert record and (record.size, record.about) == (None, 5.5e6)
+
+
+def test_a_file_without_a_known_size_is_compared_with_the_server(
+    archive: Archive, tmp_path: Path
+) -> None:
+    data = archive.add(NAME)
+    archive.items[0]["umm"]["DataGranule"] = {}
+    archive.faults[NAME] = [server.drop(700)]
+    bring(archive, tmp_path)
+    assert (tmp_path / "a" / NAME).read_bytes() == data
+
+
+def test_an_answer_too_large_is_broken_off(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue, "LARGEST", 100)
+    many(archive, 5)
+    with pytest.raises(Rejected, match="at most 100 bytes"):
+        list(records(Link(patience=PATIENCE), QUESTION, f"{archive.base}/search"))
+
+
+# The login
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """No login in the environment, and a home folder without one; the .netrc of that home."""
+    for name in ("EARTHDATA_TOKEN", "EARTHDATA_USERNAME", "EARTHDATA_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    netrc = tmp_path / "home" / ".netrc"
+    netrc.parent.mkdir()
+    monkeypatch.setenv("HOME", str(netrc.parent))
+    monkeypatch.setenv("NETRC", str(netrc))
+    return netrc
+
+
+def test_no_login_says_how_to_get_one(nobody: Path) -> None:
+    with pytest.raises(Refused, match="found none; make a token at https"):
+        login()
+
+
+def test_a_login_of_netrc_becomes_a_token(
+    nobody: Path, archive: Archive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nobody.write_text("machine 127.0.0.1 login me password pass-w0rd\n")
+    nobody.chmod(0o600)
+    assert login(archive.base).token == TOKEN
+    assert nobody.read_text() == "machine 127.0.0.1 login me password pass-w0rd\n"
+    assert "".join(capsys.readouterr()) == ""
+
+
+def test_a_wrong_password_is_said_without_it(
+    nobody: Path, archive: Archive, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    monkeypatch.setenv("EARTHDATA_USERNAME", "me")
+    monkeypatch.setenv("EARTHDATA_PASSWORD", "pass-wr0ng")
+    with pytest.raises(Refused, match="refused the login and password of the environment") as error:
+        login(archive.base)
+    assert "pass-wr0ng" not in str(error.value) + "".join(capfd.readouterr())
+
+
+def test_a_token_needs_no_request(nobody: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EARTHDATA_TOKEN", f" {TOKEN}\n")
+    found = login("http://127.0.0.1:9")
+    assert found.token == TOKEN
+    assert TOKEN not in repr(found)
+    monkeypatch.setenv("EARTHDATA_TOKEN", "two\nlines")
+    with pytest.raises(Refused, match="one word"):
+        login()
+
+
+def test_addresses_lose_what_signs_them() -> None:
+    assert plain("https://u:p@h.org/a/b.hdf?X-Amz-Signature=1") == "https://h.org/a/b.hdf"
+
+
+# The manifest
+
+
+def held(name: str, size: int = 3) -> Held:
+    return Held(f"a/{name}", size, "MD5", "ab", "https://h/x", "2026-01-01T00:00:00+00:00")
+
+
+def test_a_manifest_is_read_back(tmp_path: Path) -> None:
+    wanted = Wanted("MOD09A1", "061", "h27v05", date(2012, 6, 9))
+    one = Manifest(tmp_path)
+    with one.writing():
+        one.fail(NAME, "why")
+        one.fail("other.hdf", "so")
+        one.hold(held(NAME))
+        one.miss(wanted)
+    again = Manifest.read(tmp_path)
+    assert again.held == {NAME: held(NAME)} and again.failed == {"other.hdf": "so"}
+    assert again.settled(wanted) and one.settled(wanted)
+    assert not again.sound(NAME)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / NAME).write_bytes(b"12")
+    assert not again.sound(NAME)
+    (tmp_path / "a" / NAME).write_bytes(b"123")
+    assert again.stems() == {wanted.stem}
+
+
+def test_a_line_cut_off_costs_itself_alone(tmp_path: Path) -> None:
+    one = Manifest(tmp_path)
+    with one.writing():
+        one.hold(held(NAME))
+    path = tmp_path / MANIFEST
+    path.write_bytes(path.read_bytes() + b'{"file": "a/x.hdf", "si')
+    again = Manifest.read(tmp_path)
+    assert set(again.held) == {NAME}
+    with again.writing():
+        again.hold(held("y.hdf"))
+    assert set(Manifest.read(tmp_path).held) == {NAME, "y.hdf"}
+
+
+def test_a_manifest_leads_to_no_other_folder(tmp_path: Path) -> None:
+    lines = [held(NAME).__dict__ | {"file": file} for file in ("/etc/passwd", "../x.hdf")]
+    (tmp_path / MANIFEST).write_text("\n".join(map(json.dumps, lines)))
+    assert Manifest.read(tmp_path).held == {}
+
+
+def test_one_fetch_at_a_time(tmp_path: Path) -> None:
+    with Manifest(tmp_path).writing():
+        with pytest.raises(MachineError, match="another rsei fetch"):
+            with Manifest(tmp_path).writing():
+                pass
+    with Manifest(tmp_path).writing():
+        pass
+
+
+def test_a_recent_absence_is_not_for_good(tmp_path: Path) -> None:
+    one = Manifest(tmp_path)
+    soon = Wanted("MOD09A1", "061", "h27v05", datetime.now(UTC).date() - timedelta(30))
+    with one.writing():
+        one.miss(soon)
+    assert not Manifest.read(tmp_path).settled(soon)
+
+
+def test_the_quarantine_is_listed(tmp_path: Path) -> None:
+    write_quarantine(tmp_path, {"b.hdf": "late, and wrong", "a.hdf": "gone"})
+    text = (tmp_path / QUARANTINE / "quarantine.csv").read_text()
+    assert text == 'file,reason\na.hdf,gone\nb.hdf,"late, and wrong"\n'
+    write_quarantine(tmp_path, {})
+    assert left(tmp_path) == set()
