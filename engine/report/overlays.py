@@ -1,0 +1,130 @@
+"""Maps on screen: pixels in web Mercator as grey pictures, and outlines thin enough to send."""
+
+import base64
+import io
+import json
+from typing import Any
+
+import numpy as np
+import rasterio.warp
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+from PIL import Image
+from rasterio.enums import Resampling
+
+from ..sources.grids import LONLAT, carrier
+from .findings import Layer, Site
+
+MERCATOR = "EPSG:3857"
+"""The system in which the page draws."""
+
+LEVELS = 254
+"""Steps of RSEI from 0 to 1 in a picture: 1 is RSEI 0, 255 is RSEI 1, 0 is no value."""
+
+MOST = 900
+"""Greatest number of pixels along a side of a picture."""
+
+FINE = 0.0006
+"""Tolerance of outlines, degrees: about 60 m, an eighth of a pixel."""
+
+
+def overlay(site: Site) -> dict[str, Any]:
+    """What the page's map needs of a site, as JSON values."""
+    first = site.rsei(site.epochs[0])
+    transform, shape = _grid(first)
+    layers = {epoch: levels(_warped(site.rsei(epoch), transform, shape)) for epoch in site.epochs}
+    west, north = _degrees(transform, 0, 0)
+    east, south = _degrees(transform, shape[1], shape[0])
+    return {
+        "name": site.name,
+        "slug": site.slug,
+        "epochs": [str(epoch) for epoch in site.epochs],
+        "bounds": [[south, west], [north, east]],
+        "images": {str(epoch): picture(layer) for epoch, layer in layers.items()},
+        "outline": outline(site.outline),
+        "mines": outline(shapely.MultiPolygon(_polygons(site.mines)) if site.mines else None),
+    }
+
+
+def _polygons(shapes: tuple[shapely.Geometry, ...]) -> list[shapely.Polygon]:
+    parts = shapely.get_parts(list(shapes))
+    return [part for part in parts if part.geom_type == "Polygon"]
+
+
+def _grid(layer: Layer) -> tuple[Affine, tuple[int, int]]:
+    """Transform and shape of a grid in web Mercator, about as fine as ``layer`` or coarser."""
+    rows, columns = layer.values.shape
+    left, top = layer.transform.c, layer.transform.f
+    right, bottom = left + columns * layer.transform.a, top + rows * layer.transform.e
+    box = rasterio.warp.transform_bounds(layer.crs, MERCATOR, left, bottom, right, top)
+    # A pixel covers some 1 / cos(latitude) metres of Mercator: take the finer of both its sides.
+    step = (box[3] - box[1]) / rows
+    step = max(step, (box[2] - box[0]) / MOST, (box[3] - box[1]) / MOST)
+    shape = int(np.ceil((box[3] - box[1]) / step)), int(np.ceil((box[2] - box[0]) / step))
+    return Affine(step, 0, box[0], 0, -step, box[3]), shape
+
+
+def _warped(layer: Layer, transform: Affine, shape: tuple[int, int]) -> NDArray[np.float32]:
+    there = np.full(shape, np.nan, np.float32)
+    rasterio.warp.reproject(
+        layer.values.astype(np.float32),
+        there,
+        src_transform=layer.transform,
+        src_crs=layer.crs,
+        src_nodata=np.nan,
+        dst_transform=transform,
+        dst_crs=MERCATOR,
+        dst_nodata=np.nan,
+        resampling=Resampling.nearest,
+    )
+    return there
+
+
+def _degrees(transform: Affine, column: float, row: float) -> tuple[float, float]:
+    x, y = transform.c + column * transform.a, transform.f + row * transform.e
+    lon, lat = carrier(MERCATOR, LONLAT).transform(x, y)
+    return round(float(lon), 6), round(float(lat), 6)
+
+
+def levels(rsei: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """RSEI as steps of a picture.
+
+    >>> levels(np.array([[np.nan, 0, 0.5, 1]], np.float32))
+    array([[  0,   1, 128, 255]], dtype=uint8)
+    """
+    known = np.isfinite(rsei)
+    steps = 1 + np.rint(np.clip(np.where(known, rsei, 0), 0, 1) * LEVELS)
+    return np.where(known, steps, 0).astype(np.uint8)
+
+
+def picture(values: NDArray[np.uint8]) -> str:
+    """A grey PNG as a data URL: every browser unpacks it to the very same numbers."""
+    buffer = io.BytesIO()
+    Image.fromarray(values, "L").save(buffer, "PNG", optimize=True)
+    return data_url("image/png", buffer.getvalue())
+
+
+def data_url(kind: str, data: bytes) -> str:
+    """Bytes as a URL that needs no network."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def shrunk(png: bytes, width: int) -> str:
+    """A picture at most ``width`` pixels wide as a data URL, small enough to send."""
+    with Image.open(io.BytesIO(png)) as image:
+        flat = image.convert("RGB")
+    if flat.width > width:
+        size = width, round(flat.height * width / flat.width)
+        flat = flat.resize(size, Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    flat.save(buffer, "WEBP", quality=82, method=6)
+    return data_url("image/webp", buffer.getvalue())
+
+
+def outline(shape: shapely.Geometry | None) -> Any:
+    """A geometry in degrees as GeoJSON, simplified and rounded to 1e-5; None without one."""
+    if shape is None or shape.is_empty:
+        return None
+    thin = shapely.simplify(shape, FINE, preserve_topology=True)
+    return json.loads(shapely.to_geojson(shapely.set_precision(thin, 1e-5, mode="pointwise")))

@@ -1,0 +1,165 @@
+"""The page of a run: one file that opens from a disk or a mail, and asks nobody for anything."""
+
+import base64
+import hashlib
+import json
+import re
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from . import wording
+from .figures import OF_AN_AREA, OF_THE_RUN, Sketch
+from .findings import Findings, Site
+from .overlays import data_url, overlay, shrunk
+from .style import CHANGE_MAP, MINES, RSEI_MAP
+
+WIDTH = 1000
+"""Width of the pictures of maps in the page, pixels."""
+
+LISTED = 400
+"""Granules up to which the page names each; the run's record names them all."""
+
+INDICATORS = ("ndvi", "wet", "ndbsi", "lst")
+"""Columns of the loadings."""
+
+
+def page(findings: Findings) -> bytes:
+    """The page as HTML. The run's figures are taken from its folder."""
+    scripts = [_text("leaflet.js"), _text("page.js")]
+    styles = [_without_pictures(_text("leaflet.css")), _text("page.css")]
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    epochs, compared = wording.comparison(findings)
+    html = environment.from_string(_text("page.html.jinja")).render(
+        policy=policy(scripts, styles),
+        scripts=[Markup(one) for one in scripts],
+        styles=[Markup(one) for one in styles],
+        data=Markup(_json(map_data(findings))),
+        study=findings.settings["study"]["name"],
+        warnings=findings.record["warnings"],
+        figures=_figures(findings, OF_THE_RUN, "figures"),
+        sites=[_site(findings, site) for site in findings.sites],
+        coverage=_coverage(findings),
+        quality=_quality(findings),
+        epochs=epochs,
+        compared=compared,
+        methods=wording.methods(findings),
+        provenance=wording.provenance(findings),
+        listed=LISTED,
+    )
+    return html.encode()
+
+
+def policy(scripts: list[str], styles: list[str]) -> str:
+    """The content security policy: our own scripts and styles by their hashes, and no network."""
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src {_hashes(scripts)}",
+            f"style-src {_hashes(styles)}",
+            "img-src data:",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+
+
+def _hashes(texts: list[str]) -> str:
+    found = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts)
+    return " ".join(f"'sha256-{one}'" for one in found)
+
+
+def _text(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _without_pictures(style: str) -> str:
+    """A style sheet without the pictures of markers and buttons, which we do not use."""
+    return re.sub(r"url\(images/[^)]*\)", "none", style)
+
+
+def _json(value: Any) -> str:
+    """JSON that may stand in a script element: nothing in it can end that element."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def map_data(findings: Findings) -> dict[str, Any]:
+    """What the page's map shows, as JSON values."""
+    return {
+        "sites": [overlay(site) for site in findings.sites],
+        "colours": {"rsei": _ramp(RSEI_MAP), "change": _ramp(CHANGE_MAP)},
+        "mines": MINES,
+    }
+
+
+def _ramp(colours: Any) -> list[list[int]]:
+    """255 colours, red, green and blue, from the lowest to the highest."""
+    shades = colours(np.linspace(0, 1, 255), bytes=True)[:, :3]
+    return [[int(part) for part in shade] for shade in shades]
+
+
+def _site(findings: Findings, site: Site) -> dict[str, Any]:
+    pca = findings.of("pca", site.name)
+    return {
+        "name": site.name,
+        "slug": site.slug,
+        "summary": wording.summary(findings, site),
+        "verdicts": wording.verdicts(findings, site),
+        "pca": [] if pca is None else pca.to_dict("records"),
+        "indicators": INDICATORS,
+        "figures": _figures(findings, OF_AN_AREA, f"figures/{site.slug}"),
+    }
+
+
+def _figures(findings: Findings, sketches: tuple[Sketch, ...], folder: str) -> list[dict[str, str]]:
+    """The figures that were drawn, as pictures that the page carries."""
+    found = []
+    for sketch in sketches:
+        path = findings.folder / folder / sketch.name
+        vector, pixels = path.with_suffix(".svg"), path.with_suffix(".png")
+        if not pixels.is_file():
+            continue
+        small = sketch.pictures or not vector.is_file()
+        image = shrunk(pixels.read_bytes(), WIDTH) if small else drawing(vector.read_text("utf-8"))
+        found.append(
+            {
+                "name": sketch.name,
+                "title": sketch.title,
+                "caption": sketch.caption,
+                "image": image,
+                "file": f"{folder}/{sketch.name}.pdf",
+            }
+        )
+    return found
+
+
+def drawing(svg: str) -> str:
+    """A drawing as a data URL: without its metadata, and to a hundredth of a point."""
+    plain = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    plain = re.sub(r"(\d\.\d\d)\d+", r"\1", plain)
+    return data_url("image/svg+xml", re.sub(r"\s*\n\s*", "\n", plain).encode())
+
+
+def _coverage(findings: Findings) -> list[dict[str, Any]]:
+    """Composites of each product: how many there are, are missing, are damaged."""
+    table = findings.of("coverage")
+    if table is None:
+        return []
+    counts = table.groupby("product")["status"].value_counts().unstack(fill_value=0)
+    counts = counts.reindex(columns=["present", "missing", "bad"], fill_value=0)
+    return [{"product": name, **{k: int(v) for k, v in r.items()}} for name, r in counts.iterrows()]
+
+
+def _quality(findings: Findings) -> list[tuple[str, str, int]]:
+    """The rules that cost most observations: product, reason and pixel-dates."""
+    table = findings.of("quality")
+    if table is None:
+        return []
+    lost = table.groupby(["product", "reason"])["n"].sum().sort_values(ascending=False)
+    return [(str(p), str(r), int(n)) for (p, r), n in lost.head(12).items() if n]

@@ -1,0 +1,148 @@
+"""What a run found, in plain words: verdicts, warnings, methods and provenance."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from .findings import Findings, Site
+from .figures_study import limits, source, water
+
+RULES = {
+    "expected": "greenness and wetness up, dryness and heat down, for all epochs together",
+    "ndvi": "greenness up",
+    "heat": "heat down",
+    "reference": "like the reference epoch",
+    "none": "as the computation gives it",
+}
+"""What each rule asks of the sign."""
+
+
+def verdicts(findings: Findings, site: Site) -> list[str]:
+    """What is to be said of the direction and strength of the index, a sentence each."""
+    pca = findings.of("pca", site.name)
+    if pca is None:
+        return []
+    return [sentence for row in pca.to_dict("records") for sentence in _verdict(row, findings)]
+
+
+def _verdict(row: Mapping[str, Any], findings: Findings) -> list[str]:
+    epoch, share = row["epoch"], row["pc1"]
+    strength = "well" if share >= 80 else "fairly well" if share >= 60 else "poorly"
+    said = [
+        f"{epoch}: the first component holds {share:.1f} % of the variance, so one number sums up "
+        f"the four indicators {strength}."
+    ]
+    if row["agreement"]:
+        said.append(f"{epoch}: every rule of direction agrees that larger is better.")
+    else:
+        said.append(
+            f"{epoch}: the rules of direction do not agree; the index follows "
+            f"“{RULES.get(str(row['direction']), row['direction'])}”. {_votes(findings, row)}"
+        )
+    if abs(row["v_dot_e"]) < 0.5:
+        said.append(
+            f"{epoch}: the direction is weak (v·e = {row['v_dot_e']:+.2f}): the indicators pull "
+            "against each other, and “better” is uncertain here."
+        )
+    if row["n"] < 100:
+        said.append(f"{epoch}: only {row['n']} pixels; take the components with care.")
+    return said
+
+
+def _votes(findings: Findings, row: Mapping[str, Any]) -> str:
+    table = findings.of("directions", row["area"])
+    if table is None:
+        return ""
+    rows = table[(table["epoch"] == str(row["epoch"])) & table["sign"].notna()]
+    signs = dict(zip(rows["rule"], rows["sign"]))
+    own = signs.get(str(row["direction"]))
+    against = [name for name, sign in signs.items() if sign != own]
+    return f"Against it: {', '.join(against)}." if against else ""
+
+
+def summary(findings: Findings, site: Site) -> dict[str, Any]:
+    """The figures of an area that stand at its head."""
+    series = findings.of("series", site.name)
+    found: dict[str, Any] = {"epochs": len(site.epochs), "mines": len(site.mines)}
+    if series is not None:
+        rows = series[(series["zone"] == "area") & (series["epoch"] != "all")]
+        first, last = rows.iloc[0], rows.iloc[-1]
+        found |= {
+            "first": first["epoch"],
+            "last": last["epoch"],
+            "first_mean": first["mean"],
+            "last_mean": last["mean"],
+            "pixels": int(last["n"]),
+        }
+    return found
+
+
+def comparison(findings: Findings) -> tuple[list[str], list[list[Any]]]:
+    """Mean RSEI of every area by epoch: the epochs, and a row an area."""
+    table = findings.of("series")
+    if table is None:
+        return [], []
+    rows = table[(table["zone"] == "area") & (table["epoch"] != "all")]
+    wide = rows.pivot(index="area", columns="epoch", values="mean")
+    epochs = [str(epoch) for epoch in wide.columns]
+    cells = [
+        [area, *(None if pd.isna(v) else float(v) for v in means)]
+        for area, means in zip(wide.index, wide.to_numpy())
+    ]
+    return epochs, cells
+
+
+def methods(findings: Findings) -> list[str]:
+    """How the results were made, a paragraph each, ready to cite."""
+    settings, version = findings.settings, findings.record["versions"].get("rsei", "")
+    granules, index = settings["granules"], settings["rsei"]
+    names = ", ".join(findings.products) or "the user's own rasters"
+    first, last = granules["season"]
+    years = 2 * granules["reach"] + 1
+    span = "of that year" if years == 1 else f"of {years} years centred on it"
+    given = settings["quality"]["fields"]
+    own = f", with the user's own rules for {', '.join(given)}" if given else ""
+    return [
+        f"The remote sensing ecological index (RSEI; Xu, 2013) was computed with rsei {version} "
+        f"from MODIS composites ({names}; collection {granules['collection']}). Each epoch is the "
+        f"mean of all valid observations of the season from {first} to {last} (month-day; "
+        f"composites belonging by their {granules['membership']}) {span}, as the sum over the "
+        "number of observations of each band. Observations were masked on the products' quality "
+        f"bits (preset “{settings['quality']['preset']}”{own}), each band by its own.",
+        f"Four indicators were derived: greenness ({_in_text(settings, 'greenness', 'NDVI')}), "
+        "wetness (tasselled cap coefficients for MODIS; Lobser and Cohen, 2007), dryness (NDBSI, "
+        "the mean of soil index and index-based built-up index) and heat "
+        f"({_in_text(settings, 'heat', 'land surface temperature')}). Ratio indices needed a mean "
+        f"reflectance of at least {settings['indicators']['floor']:g}. A pixel entered where all "
+        f"four were valid and its centre lay in the area; {water(settings)}.",
+        f"The indicators were normalised ({limits(index)}; scope: {index['normalisation']}) and "
+        f"reduced to the first principal component of their covariance (scope: {index['pca']}). "
+        f"Its sign was chosen by the rule “{index['direction']}” "
+        f"({RULES.get(index['direction'], '')}), the whole vector kept or turned. RSEI is that "
+        "component scaled to 0 … 1, larger being better. Where the scope is one epoch, a change "
+        "between epochs mixes real change with the scaling anew.",
+    ]
+
+
+def _in_text(settings: Mapping[str, Any], name: str, what: str) -> str:
+    return source(settings, name, what).replace("\n", " ")
+
+
+def provenance(findings: Findings) -> dict[str, Any]:
+    """Versions, granules and commands: what is needed to make the results again."""
+    record = findings.record
+    granules: Mapping[str, Any] = record["granules"]
+    sums = json.dumps({name: one["sha256"] for name, one in sorted(granules.items())})
+    return {
+        "versions": dict(record["versions"]),
+        "granules": {name: one["sha256"] for name, one in sorted(granules.items())},
+        "granules_digest": hashlib.sha256(sums.encode()).hexdigest(),
+        "bytes": sum(one["size"] for one in granules.values()),
+        "quarantined": list(record.get("quarantined", ())),
+        "device": record["device"],
+        "times": dict(record["timings"]),
+        "commands": [f"rsei run {record['study_file']}", "rsei verify .", "rsei report ."],
+    }
