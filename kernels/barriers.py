@@ -74,18 +74,16 @@ def neighbour(node: int, index: int, reach: int, kinds: Any) -> int:
 
 @device
 def grazed(
-    node: int, source: int, best: Any, root: int, room: Any, kinds: Any, ways: Any
+    node: int, barrier: int, best: Any, root: int, room: Any, kinds: Any, ways: Any
 ) -> tuple[Any, int]:
-    """The way of ``node`` round the barriers in its line to ``source``, where that is shorter."""
-    for side in range(2):  # the barrier that the node meets, and the one that the source does
-        barrier = between(room, kinds, source if side else node, node if side else source)
-        for index in range(4):
-            y, x = ((barrier >> ROW) & COLUMN) + index // 2, (barrier & COLUMN) + index % 2
-            corner = pack(CORNER, y, x)
-            way = ways[CORNER, y, x] + length(corner, node)
-            if way < best * SHORTER and corner != node:
-                if between(room, kinds, corner, node) < 0:
-                    best, root = way, corner
+    """The way of ``node`` round a ``barrier`` that a line of it has met, where that is shorter."""
+    for index in range(4):
+        y, x = ((barrier >> ROW) & COLUMN) + index // 2, (barrier & COLUMN) + index % 2
+        corner = pack(CORNER, y, x)
+        way = ways[CORNER, y, x] + length(corner, node)
+        if way < best * SHORTER and corner != node:
+            if between(room, kinds, corner, node) < 0:
+                best, root = way, corner
     return best, root
 
 
@@ -98,7 +96,8 @@ def shortened(
     The root is -1 where no way is shorter than before. A ``turn`` of ``EVERYONE`` asks the others
     too, and looks for corners that a line grazes: their beam may pass all pixels between.
     """
-    best, root, seen, own = value(ways, node), -1, -1, value(roots, node)
+    best, root, own = value(ways, node), -1, value(roots, node)
+    seen, before = own, own  # sources that need not be tried again
     if own >= 0 and own >> KIND == CORNER:  # the way to its own root may have become shorter
         way = value(ways, own) + length(own, node)
         if way < best * SHORTER:
@@ -110,16 +109,19 @@ def shortened(
             continue
         for itself in range(1 + (near >> KIND)):
             source = near if itself else value(roots, near)
-            if source < 0 or source == seen or source == node or source == own:
+            if source < 0 or source == node or source == seen or source == before:
                 continue
             way = through(source, node, ways)
             if not way < best * SHORTER:
                 continue
-            seen = source
-            if between(room, kinds, source, node) < 0:
+            before, seen = seen, source
+            barrier = between(room, kinds, source, node)
+            if barrier < 0:
                 best, root = way, source
             elif turn == EVERYONE:
-                best, root = grazed(node, source, best, root, room, kinds, ways)
+                best, root = grazed(node, barrier, best, root, room, kinds, ways)
+                barrier = between(room, kinds, node, source)
+                best, root = grazed(node, barrier, best, root, room, kinds, ways)
     return best, root
 
 

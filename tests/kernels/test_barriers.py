@@ -124,3 +124,21 @@ def test_a_map_too_large_is_refused() -> None:
     wide = nothing(1, 1 << 15)
     with pytest.raises(ValueError, match="found 1, 32768"):
         barriers.shortest_ways(wide, wide)
+
+
+@pytest.mark.slow
+def test_in_much_clutter_nearly_all_are_exact_and_none_is_half_a_percent_off() -> None:
+    errors = []
+    for seed in range(150):
+        rng = np.random.default_rng(1000 + seed)
+        blocked = rng.random(tuple(rng.integers(5, 16, 2))) < rng.uniform(0.02, 0.4)
+        sources = np.zeros_like(blocked)
+        sources[tuple(rng.integers(0, blocked.shape))] = True
+        found = barriers.shortest_ways(sources, blocked)
+        exact = oracles_drivers.shortest_ways(sources, blocked)
+        np.testing.assert_array_equal(np.isinf(found), np.isinf(exact))
+        some = np.isfinite(exact) & (exact > 0)
+        errors.append(found[some] / exact[some] - 1)
+    every = np.concatenate(errors)
+    assert every.min() > -1e-5 and every.max() < 0.005
+    assert (every < 1e-5).mean() > 0.995
