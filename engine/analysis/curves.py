@@ -87,8 +87,10 @@ class Segmented:
     """Probability of so clear a break in data of one line, Davies' upper bound."""
 
     @classmethod
-    def of(cls, x: Points, y: Points) -> Self:
+    def of(cls, x: Points, y: Points, weights: Points | None = None) -> Self:
         """The lines through at least 6 different places; the break lies between them.
+
+        A point counts by its weight, such as the number of pixels that it is the mean of.
 
         The interval holds the breaks whose residual sum of squares an F test does not tell from
         the least one. Source: Seber & Wild 1989, Nonlinear Regression, section 9.3. Raises
@@ -97,7 +99,7 @@ class Segmented:
         places = np.unique(x)
         if len(places) < 6:
             raise ValueError(f"expected 6 different places or more, found {len(places)}")
-        line = Line.of(x, y)
+        line = Line.of(x, y, weights)
         tried = np.linspace(places[1], places[-2], GRID + 1)
         found = np.array([line.squares(place) for place in tried])
         lowest = int(found.argmin())
@@ -115,31 +117,36 @@ class Segmented:
 
 @dataclass(frozen=True)
 class Line:
-    """A straight line through points, and what a bend at any place would change."""
+    """A straight line through weighted points, and what a bend at any place would change."""
 
     x: Points
     """Places."""
 
     y: Points
-    """Values."""
+    """Values, times the root of their weight."""
+
+    root: Points
+    """Square root of each point's weight, whose mean is 1."""
 
     basis: NDArray[np.float64]
-    """Orthonormal columns that span all straight lines, (n, 2)."""
+    """Orthonormal columns that span all straight lines, times the root, (n, 2)."""
 
     rest: Points
-    """What the best straight line leaves of the values."""
+    """What the best straight line leaves of ``y``."""
 
     @classmethod
-    def of(cls, x: Points, y: Points) -> Self:
-        """The best line through the points."""
-        basis, _ = np.linalg.qr(np.column_stack([np.ones_like(x), x - x.mean()]))
-        return cls(x, y, basis, y - basis @ (basis.T @ y))
+    def of(cls, x: Points, y: Points, weights: Points | None = None) -> Self:
+        """The best line through the points, each counting by its weight."""
+        root = np.ones_like(x) if weights is None else np.sqrt(weights / weights.mean())
+        design = np.column_stack([np.ones_like(x), x - x.mean()]) * root[:, None]
+        basis, _ = np.linalg.qr(design)
+        return cls(x, y * root, root, basis, y * root - basis @ (basis.T @ (y * root)))
 
     def bend(self, place: float) -> tuple[float, float, float]:
         """Best change of slope at ``place``, its variance for residuals of 1, and the squares
         of the residuals that are left.
         """
-        ramp = np.maximum(self.x - place, 0)
+        ramp = np.maximum(self.x - place, 0) * self.root
         ramp -= self.basis @ (self.basis.T @ ramp)
         length = float(ramp @ ramp)
         change = float(ramp @ self.rest) / length
@@ -152,7 +159,7 @@ class Line:
     def coefficients(self, place: float) -> tuple[float, float, float]:
         """Intercept, slope and bend of the lines that meet at ``place``."""
         ramp = np.maximum(self.x - place, 0)
-        design = np.column_stack([np.ones_like(self.x), self.x, ramp])
+        design = np.column_stack([np.ones_like(self.x), self.x, ramp]) * self.root[:, None]
         intercept, slope, bend = np.linalg.lstsq(design, self.y, rcond=None)[0].tolist()
         return intercept, slope, bend
 

@@ -187,6 +187,7 @@ def ring_fits(table: pd.DataFrame, span: float = SPAN) -> pd.DataFrame:
                     "epoch": epoch,
                     "ring_km": group["ring_km"].to_numpy()[held],
                     "distance_km": distance[held],
+                    "n": group["n"].to_numpy(np.float64)[held],
                     "mean": mean[held],
                     "fit": smooth.fit,
                     "low": smooth.low,
@@ -194,20 +195,27 @@ def ring_fits(table: pd.DataFrame, span: float = SPAN) -> pd.DataFrame:
                 }
             )
         )
-    names = ["area", "epoch", "ring_km", "distance_km", "mean", "fit", "low", "high"]
+    names = ["area", "epoch", "ring_km", "distance_km", "n", "mean", "fit", "low", "high"]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=names)
 
 
 def breakpoints(table: pd.DataFrame) -> pd.DataFrame:
     """The table ``breakpoints``: where the rise of RSEI stops, and its extremes, by epoch.
 
-    ``table`` is the table ``ring_fits``. ``max_km`` and ``min_km`` are the distances of the
-    highest and lowest ring, ``fit_max_km`` and ``fit_min_km`` those of the fitted curve.
+    ``table`` is the table ``ring_fits``. Two lines are fitted to the rings, each counting by its
+    pixels: the last ones hold few. The mines are left out of the lines, as what happens in them is
+    no matter of distance. ``max_km`` and ``min_km`` are the distances of the highest and lowest
+    ring, mines included, ``fit_max_km`` and ``fit_min_km`` those of the fitted curve. An epoch with
+    fewer than 6 rings has no row.
     """
     rows = []
     for (area, epoch), group in table.groupby(["area", "epoch"], sort=False):
+        rings = group[group["ring_km"] > 0]
+        if len(rings) < 6:
+            continue
+        counted = (rings[name].to_numpy(np.float64) for name in ("distance_km", "mean", "n"))
+        found = Segmented.of(*counted)
         distance = group["distance_km"].to_numpy()
-        found = Segmented.of(distance, group["mean"].to_numpy())
         ends = [
             distance[pick(group[column].to_numpy())]
             for column in ("mean", "fit")

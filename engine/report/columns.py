@@ -25,6 +25,9 @@ class Column:
     blank: bool = False
     """Whether a value may be missing."""
 
+    whole: bool = False
+    """Whether a real number is written without a fraction where it has none."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -79,3 +82,14 @@ def measured(name: str, about: str, unit: str = "") -> Column:
 def flag(name: str, about: str) -> Column:
     """A column of true and false."""
     return Column(name, "bool", about)
+
+
+AREA = text("area", "Name of the area")
+ZONE = text("zone", "Part of the area: area, mines or outside")
+EPOCH = count("epoch", "Middle year of the three")
+EPOCH_OR_ALL = text("epoch", "Middle year of the three, or all for the multi-year mean")
+FROM, TO = count("from_epoch", "Earlier epoch"), count("to_epoch", "Later epoch")
+DRIVER = text("driver", "Driver of the index")
+N = count("n", "Number of pixels")
+COVERAGE = number("n", "Number of pixels; in a zone of polygons the sum of their covered shares")
+MEAN, STD = measured("mean", "Mean RSEI"), measured("std", "Standard deviation of RSEI, ddof 0")

@@ -81,7 +81,9 @@ def _cell(column: Column, value: Any) -> str:
         return ""
     if column.kind == "bool":
         return "true" if value else "false"
-    return repr(float(value)) if column.kind == "float" else str(value)
+    if column.kind == "float" and not (column.whole and float(value).is_integer()):
+        return repr(float(value))
+    return str(int(value)) if column.kind == "float" else str(value)
 
 
 def write(path: Path, name: str, frame: pd.DataFrame) -> None:

@@ -20,6 +20,7 @@ from ..index.indicators import (
 )
 from ..index.summaries import INDICATORS, Summary
 from ..index.water import WaterHistogram
+from ..sources.catalogues import ROLES
 from ..sources.geotiff import Form
 from ..sources.grids import Lattice
 from ..sources.patterns import expand, of_year
@@ -31,7 +32,7 @@ from .partials import heat_window
 from .records import record
 from .store import Draft, Key, Store
 from .strips import StripWriter
-from .survey import ROLES, Place, Survey
+from .survey import Place, Survey
 from .tasks import fingerprints, need
 
 ALGORITHM = 1

@@ -1,7 +1,7 @@
 """Stages ``reduce``, ``project`` and ``write``: from moments to components, scales and maps."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from ..index.area import EpochPca, Projection, area_pca
 from ..index.limits import Detail, Histogram, percentiles
 from ..index.pca import ConstantIndicator, Limits, NothingValid, require_pixels, require_widths
 from ..index.rsei import Agreement, Projected, RseiSettings, final_limits, project, scaled
-from ..index.scopes import FixedTables, Group, final_groups, groups
+from ..index.scopes import FixedTables, Group, Scope, final_groups, groups
 from ..index.summaries import INDICATORS, Summary
 from ..sources.fixed import numbers
 from ..sources.geotiff import Form, read_geotiff, write_cog
@@ -119,7 +119,11 @@ class ReduceTask(AreaTask):
         return Key(self.stage, self.name, ALGORITHM[self.stage], self.how(), inputs)
 
     def make(self, store: Store, draft: Draft) -> None:
-        """Reduce kilobytes; epochs without a usable pixel are left out and named.
+        """Reduce kilobytes; raises as ``reduced``."""
+        draft.payload |= self.reduced(store)
+
+    def reduced(self, store: Store) -> dict[str, Any]:
+        """The first pass as JSON values; epochs without a usable pixel are left out and named.
 
         Raises NothingValid or ConstantIndicator where no epoch is left.
         """
@@ -137,7 +141,7 @@ class ReduceTask(AreaTask):
         found = area_pca(*args, area=area)
         if self._correlated:
             found = area_pca(*args, correlations=self._correlations(store, found), area=area)
-        draft.payload |= {
+        return {
             "epochs": {
                 str(epoch): pca_record(one, area, epoch, self.settings)
                 for epoch, one in found.items()
@@ -267,14 +271,14 @@ class ProjectTask(AreaTask):
         kept = [epoch for epoch in self.chosen if str(epoch) in reduced["epochs"]]
         if not kept:
             raise NothingValid(reduced["lost"][str(self.chosen[0])])
-        found = {epoch: self._projected(store, reduced, epoch) for epoch in kept}
+        found = {epoch: self.projected(store, reduced, epoch) for epoch in kept}
         draft.payload["epochs"] = {
             str(epoch): pixels_record(one.extremes) | {"count": one.count}
             for epoch, one in found.items()
         }
         draft.payload["percentiles"] = [
             [list(group), low_high.tolist()]
-            for group, low_high in self._percentiles(store, reduced, kept).items()
+            for group, low_high in self.percentiles(store, reduced, kept).items()
         ]
 
     def rsei0(self, store: Store, reduced: Mapping[str, Any], epoch: int) -> Iterator[Any]:
@@ -285,7 +289,8 @@ class ProjectTask(AreaTask):
             values, part = project(indicators, reason, how, (strip.top, strip.left))
             yield values, reason, part
 
-    def _projected(self, store: Store, reduced: Mapping[str, Any], epoch: int) -> Projected:
+    def projected(self, store: Store, reduced: Mapping[str, Any], epoch: int) -> Projected:
+        """What the scale of one epoch is made of."""
         total: Projected | None = None
         for _, _, part in self.rsei0(store, reduced, epoch):
             total = total + part if total else part
@@ -293,9 +298,10 @@ class ProjectTask(AreaTask):
             raise RuntimeError("expected at least one strip")
         return total
 
-    def _percentiles(
+    def percentiles(
         self, store: Store, reduced: Mapping[str, Any], kept: list[int]
     ) -> dict[Group, NDArray[np.float64]]:
+        """The percentiles that the settings ask for, of each group of epochs; none otherwise."""
         if self.settings.percentages is None:
             return {}
         wanted = {group for group in final_groups(self.settings, kept, self.tables).values()}
@@ -399,6 +405,26 @@ class WriteTask(AreaTask):
             for group, low_high in marker.payload["percentiles"]:
                 fixed[tuple(group)] = np.array(low_high)
         return final_limits(projected, self.settings, self.tables, fixed)[self.epoch]
+
+
+def index_under(task: ReduceTask, store: Store, scope: Scope) -> dict[int, NDArray[np.float32]]:
+    """The RSEI of an area's epochs, (h, w) each, had limits and components another scope.
+
+    In memory, from the committed indicators: for comparison only, nothing is written.
+    """
+    settings = task.settings.model_copy(update={"normalisation": scope, "pca": scope})
+    reduced = replace(task, settings=settings).reduced(store)
+    kept = [int(epoch) for epoch in reduced["epochs"]]
+    shared = {field.name: getattr(task, field.name) for field in fields(AreaTask)}
+    one = ProjectTask(**shared | {"settings": settings}, chosen=tuple(kept))
+    projected = {epoch: one.projected(store, reduced, epoch) for epoch in kept}
+    fixed = one.percentiles(store, reduced, kept)
+    limits = final_limits(projected, settings, task.tables, fixed)
+    found = {}
+    for epoch in kept:
+        rows = [on_host(values) for values, _, _ in one.rsei0(store, reduced, epoch)]
+        found[epoch] = scaled(np.concatenate(rows), limits[epoch])[0]
+    return found
 
 
 def _common(survey: Survey, place: Place, device: str) -> dict[str, Any]:

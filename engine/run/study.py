@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, model_validator
 
+from ..analysis.rings import RingSettings
 from ..index.indicators import IndicatorSettings, WaterSettings
 from ..index.quality import Policy
 from ..index.rsei import RseiSettings
@@ -134,6 +135,10 @@ class AreaSettings(Settings):
     """Polygons of the mines, in any CRS."""
     coast: Path | None = None
     """Coast line or land polygons: the distance to the mines goes round the water."""
+    zones: Path | None = None
+    """Polygons of any kind, such as districts: statistics of each by exact coverage."""
+    zones_field: str | None = None
+    """Attribute that names the zones; they are numbered from 0 when absent."""
 
     @model_validator(mode="after")
     def _one_outline(self) -> Self:
@@ -150,6 +155,17 @@ class AreaSettings(Settings):
                     f"found {list(self.bounds)}"
                 )
         return self
+
+
+class AnalysisSettings(Settings):
+    """How the index is looked at: by latitude, by distance to the mines, through time."""
+
+    latitude_width: Annotated[float, Field(gt=0, le=90)] = 0.1
+    """Width of a bin of latitude, degrees."""
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """Share of false discoveries among the pixels whose trend is called significant."""
+    rings: RingSettings = Field(default_factory=RingSettings)
+    """Rings around the mines."""
 
 
 class DriverRaster(Settings):
@@ -253,6 +269,7 @@ class Study(Settings):
     water: WaterSettings = Field(default_factory=WaterSettings)
     rsei: RseiSettings = Field(default_factory=RseiSettings)
     area: tuple[AreaSettings, ...] = Field(min_length=1)
+    analysis: AnalysisSettings = Field(default_factory=AnalysisSettings)
     drivers: DriversSettings | None = None
     forest: ForestSettings | None = None
     compute: Compute = Field(default_factory=Compute)

@@ -4,14 +4,14 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
+from ...kernels.launch import cores
 from ..sources.errors import InputError
-from .devices import cores
-from .disk import Disk
+from .disk import Disk, host
 from .store import Draft, Key, Marker, Store
 
 
@@ -69,6 +69,9 @@ class Done:
     seconds: float
     """Time it took."""
 
+    host: str = field(default_factory=host)
+    """Machine that it was done on."""
+
 
 def carry_out(task: Task, store: Store) -> Done:
     """Make what ``task`` asks for, unless it is committed already."""
@@ -85,6 +88,8 @@ def carry_out(task: Task, store: Store) -> Done:
 
 def committed(task: Task, store: Store) -> Marker | None:
     """The marker of what ``task`` would make; None where it is still to be made."""
+    if store.marker(task.stage, task.name) is None:
+        return None  # before its key, which for a partial hashes every granule
     try:
         return store.find(task.key(store))
     except LookupError:

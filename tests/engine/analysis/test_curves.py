@@ -92,3 +92,13 @@ def test_davies_p_is_a_bound_without_a_break() -> None:
 def test_one_straight_line_has_no_break() -> None:
     assert Segmented.of(X, 0.3 + 0.01 * X).p == 1
     assert Segmented.of(X, np.full(len(X), 0.5)).p == 1
+
+
+def test_weights_count_as_repeats() -> None:
+    """Two lines through weighted points are those through each point as often as it weighs."""
+    y = rising(0.02)
+    weights = np.arange(len(X)) % 4 + 1
+    found = Segmented.of(X, y, weights.astype(np.float64))
+    repeated = Segmented.of(np.repeat(X, weights), np.repeat(y, weights))
+    assert found.breakpoint == pytest.approx(repeated.breakpoint, abs=1e-6)
+    assert (found.before, found.after) == pytest.approx((repeated.before, repeated.after))

@@ -110,7 +110,7 @@ def test_the_curve_that_was_put_in_comes_out() -> None:
     np.testing.assert_allclose(rows.loc[0, ["n", "mean", "std"]].to_list(), inside.to_list())
 
     fits = ring_fits(table)
-    assert ",".join(fits.columns) == "area,epoch,ring_km,distance_km,mean,fit,low,high"
+    assert ",".join(fits.columns) == "area,epoch,ring_km,distance_km,n,mean,fit,low,high"
     assert (fits["low"] <= fits["fit"]).all() and (fits["fit"] <= fits["high"]).all()
     ends = breakpoints(fits).set_index("epoch").loc["all"]
     assert ends["breakpoint_km"] == pytest.approx(12, abs=0.3)
@@ -126,6 +126,7 @@ def test_the_top_of_a_smooth_curve_is_found() -> None:
     km = np.concatenate([[0.0], np.arange(20) + 0.5])
     mean = 0.7 - 0.001 * (km - 13.5) ** 2
     table = pd.DataFrame({"area": "Town", "epoch": "all", "ring_km": np.arange(21), "mean": mean})
+    table["n"] = 100.0
     table.loc[3, "mean"] = np.nan  # a ring without pixel
     ends = breakpoints(ring_fits(table)).iloc[0]
     assert (ends["fit_max_km"], ends["fit_min_km"]) == (13.5, 0)

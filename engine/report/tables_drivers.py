@@ -1,0 +1,147 @@
+"""Tables of what explains the index."""
+
+from .columns import AREA, DRIVER, N, Table, count, measured, number, text
+
+OF_THE_DRIVERS = (
+    Table(
+        "drivers",
+        "RSEI and its drivers, one row a pixel of the drivers' grid",
+        ("area", "x", "y"),
+        (
+            AREA,
+            number("x", "x of the pixel's centre", "m"),
+            number("y", "y of the pixel's centre", "m"),
+            measured("rsei", "RSEI, bilinear"),
+            measured("dem", "Elevation", "m"),
+            measured("slope", "Slope", "degrees"),
+            measured("prec", "Annual precipitation", "mm"),
+            measured("gdp", "Gross domestic product"),
+            measured("ntl", "Night lights"),
+            measured("elec", "Electricity consumption"),
+            measured("co2", "CO2 emissions"),
+            measured("pm25", "PM2.5 concentration"),
+            measured("dism", "Distance to the nearest mine, round the coast", "m"),
+            measured("minea", "Share of mines in a window of 10 x 10 pixels"),
+            text("split", "train or valid; blank where a value is missing", blank=True),
+        ),
+        suffix="parquet",
+    ),
+    Table(
+        "correlation",
+        "Correlation of RSEI with each driver",
+        ("area", "driver"),
+        (
+            AREA,
+            DRIVER,
+            N,
+            measured("pearson", "Pearson's r"),
+            measured("p", "Its p, as if pixels were independent"),
+            measured("n_eff", "Effective number of pixels, given spatial autocorrelation"),
+            measured("p_eff", "p with that number"),
+            measured("spearman", "Spearman's rank correlation"),
+        ),
+    ),
+    Table(
+        "vif",
+        "Variance inflation of the drivers",
+        ("area", "driver"),
+        (AREA, DRIVER, measured("vif", "Variance inflation factor")),
+    ),
+    Table(
+        "moran",
+        "Spatial autocorrelation",
+        ("area", "variable"),
+        (
+            AREA,
+            text("variable", "rsei, a driver, or residual"),
+            N,
+            measured("i", "Moran's I"),
+            measured("expected", "I without autocorrelation"),
+            measured("z", "Standardised I"),
+            measured("p", "p of the permutation test"),
+        ),
+    ),
+    Table(
+        "geodetector",
+        "Factor detector: how much of the variance of RSEI the strata of a driver hold",
+        ("area", "driver"),
+        (
+            AREA,
+            DRIVER,
+            count("strata", "Number of strata"),
+            N,
+            measured("q", "Share of the variance"),
+            measured("p", "Its p, noncentral F"),
+        ),
+    ),
+)
+
+OF_THE_FOREST = (
+    Table(
+        "forest",
+        "The forest of each area, and how well it predicts",
+        ("area",),
+        (
+            AREA,
+            count("trees", "Number of trees"),
+            count("mtry", "Drivers tried at a split"),
+            count("n_train", "Pixels trained on"),
+            count("n_valid", "Pixels kept for validation"),
+            measured("var_explained", "Variance explained, out of bag", "%"),
+            measured("r2", "R2 on the validation pixels"),
+            measured("rmse", "Root mean square error on them"),
+            measured("mae", "Mean absolute error on them"),
+            measured("r2_block", "R2 in cross-validation by spatial blocks"),
+        ),
+    ),
+    Table(
+        "importance",
+        "Importance of each driver",
+        ("area", "driver", "estimator"),
+        (
+            AREA,
+            DRIVER,
+            text("estimator", "oob or validation"),
+            measured("raw", "Mean increase of the squared error when it is permuted"),
+            measured("se", "Its standard error over the trees"),
+            measured("scaled", "raw / se, which R calls %IncMSE"),
+            measured("inc_node_purity", "Squared error that its splits remove, a tree"),
+            measured("rank", "Rank by scaled; equal ones share the mean"),
+        ),
+    ),
+    Table(
+        "ranking",
+        "The drivers over all areas",
+        ("driver",),
+        (
+            DRIVER,
+            number("rank_sum", "Sum of its ranks"),
+            number("rank", "Rank of that sum; equal ones share the mean"),
+        ),
+    ),
+    Table(
+        "block_cv",
+        "Cross-validation of the forest by spatial blocks",
+        ("area", "fold"),
+        (
+            AREA,
+            count("fold", "Number of the fold, from 0"),
+            N,
+            measured("r2", "R2 on the fold"),
+            measured("rmse", "Root mean square error"),
+            measured("mae", "Mean absolute error"),
+        ),
+    ),
+    Table(
+        "ale",
+        "Accumulated local effect of each driver on the predicted RSEI",
+        ("area", "driver", "value"),
+        (
+            AREA,
+            DRIVER,
+            number("value", "Value of the driver, in its unit"),
+            measured("effect", "Effect on RSEI, centred"),
+            count("n", "Pixels of the interval that ends here"),
+        ),
+    ),
+)

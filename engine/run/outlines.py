@@ -1,0 +1,92 @@
+"""The polygons of an area: its mines, and the zones that the user names."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import shapely
+
+from ..analysis.polygons import Geometries
+from ..analysis.rings import RingSettings, scale_range
+from ..analysis.stacks import Stack
+from ..sources.errors import BoundaryError
+from ..sources.grids import carrier
+from ..sources.vectors import Layer, read, require_overlap
+from .survey import Place
+
+
+@dataclass(frozen=True)
+class Mines:
+    """Every mine of a file, and which of them lie in an area."""
+
+    shapes: Geometries
+    """Polygons, in the file's CRS: all count for distances, also those outside the area."""
+
+    crs: str
+    """The file's CRS."""
+
+    inside: tuple[int, ...]
+    """Numbers, from 0, of the mines that meet the area."""
+
+    warnings: tuple[str, ...] = ()
+    """What was mended in the file."""
+
+    @property
+    def inside_shapes(self) -> Geometries:
+        """The mines that meet the area."""
+        return self.shapes[list(self.inside)]
+
+    def scale(self, stack: Stack, settings: RingSettings) -> list[float] | None:
+        """Least and most metres that the rings' metric takes for a metre; None without mines."""
+        return list(scale_range(stack, settings)) if len(self.shapes) else None
+
+
+def mines_of(place: Place) -> Mines:
+    """The mines of an area; none where the study names no file.
+
+    Raises BoundaryError where no mine of the file meets the area.
+    """
+    if place.settings.mines is None:
+        return Mines(np.zeros(0, object), "OGC:CRS84", ())
+    layer = read(place.settings.mines)
+    require_overlap(layer, place.area.geometry, place.area.crs, "mines")
+    shapes = np.asarray(layer.frame.geometry.values, dtype=object)
+    crs = layer.frame.crs.to_wkt()
+    area = shapely.transform(
+        place.area.geometry,
+        lambda points: np.column_stack(carrier(place.area.crs, crs).transform(*points.T)),
+    )
+    meeting = tuple(int(i) for i in np.flatnonzero(shapely.intersects(shapes, area)))
+    return Mines(shapes, crs, meeting, _mended(place.settings.mines, layer))
+
+
+def _mended(path: Path, layer: Layer) -> tuple[str, ...]:
+    repairs = layer.repairs
+    changed = repairs.repaired or repairs.empty or repairs.duplicates
+    return (f"{path.name}: {repairs}",) if changed else ()
+
+
+def fields_of(place: Place) -> tuple[Geometries, list[str], str]:
+    """The user's own zones: polygons, names and CRS.
+
+    Raises BoundaryError where the file has no field of names, or a name twice.
+    """
+    if place.settings.zones is None:
+        return np.zeros(0, object), [], "OGC:CRS84"
+    layer = read(place.settings.zones)
+    field = place.settings.zones_field
+    names = [str(i) for i in layer.frame.index]
+    if field is not None:
+        if field not in layer.frame.columns:
+            known = ", ".join(sorted(set(layer.frame.columns) - {layer.frame.geometry.name}))
+            raise BoundaryError(
+                f"{layer.path}: expected a field {field!r}, found {known or 'none'}; "
+                "see area.zones_field"
+            )
+        names = [str(value) for value in layer.frame[field]]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise BoundaryError(
+            f"{layer.path}: expected each zone once, found {twice[0]!r} more than once"
+        )
+    return np.asarray(layer.frame.geometry.values, dtype=object), names, layer.frame.crs.to_wkt()
