@@ -39,6 +39,10 @@ SHORTER = np.float32(1 - 2**-20)
 NEIGHBOURS = 13
 """Nodes that are told of news: ``neighbours(1)``."""
 
+FAR_SIGHT = 6
+"""Pixels from which a corner takes over a root in a thorough round; 2 for pixels, which are many.
+Ways that cross on either side of a barrier meet in beams narrower than a pixel."""
+
 STRIDE = 8.0
 """Pixels by which the front of known ways advances: nodes beyond it hold their news back, as a
 shorter way may still come."""
@@ -88,6 +92,18 @@ def grazed(
 
 
 @device
+def pulled(
+    node: int, source: int, best: Any, root: int, room: Any, kinds: Any, ways: Any
+) -> tuple[Any, int]:
+    """The way of ``node`` round the barriers in its line to ``source``, as a string is pulled."""
+    barrier = between(room, kinds, source, node)
+    if barrier < 0:
+        return best, root
+    best, root = grazed(node, barrier, best, root, room, kinds, ways)
+    return grazed(node, between(room, kinds, node, source), best, root, room, kinds, ways)
+
+
+@device
 def shortened(
     node: int, room: Any, kinds: Any, ways: Any, roots: Any, news: Any, turn: int
 ) -> tuple[Any, int]:
@@ -102,7 +118,9 @@ def shortened(
         way = value(ways, own) + length(own, node)
         if way < best * SHORTER:
             best, root = way, own
-    reach = 2 if turn == EVERYONE else 1
+    reach = 1
+    if turn == EVERYONE:
+        reach = FAR_SIGHT if node >> KIND == CORNER else 2
     for index in range(neighbours(reach)):
         near = neighbour(node, index, reach, kinds)
         if near < 0 or (value(news, near) != turn and turn != EVERYONE):
@@ -115,13 +133,12 @@ def shortened(
             if not way < best * SHORTER:
                 continue
             before, seen = seen, source
-            barrier = between(room, kinds, source, node)
-            if barrier < 0:
+            if between(room, kinds, source, node) < 0:
                 best, root = way, source
             elif turn == EVERYONE:
-                best, root = grazed(node, barrier, best, root, room, kinds, ways)
-                barrier = between(room, kinds, node, source)
-                best, root = grazed(node, barrier, best, root, room, kinds, ways)
+                best, root = pulled(node, source, best, root, room, kinds, ways)
+    if turn == EVERYONE and own >= 0 and value(roots, own) >= 0:
+        best, root = pulled(node, value(roots, own), best, root, room, kinds, ways)
     return best, root
 
 
