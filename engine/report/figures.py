@@ -70,6 +70,12 @@ def _change(findings: Findings, site: Site) -> Figure | None:
     return figures_index.change_map(site) if len(site.epochs) > 1 else None
 
 
+def _series(findings: Findings, site: Site) -> Figure | None:
+    if len(site.epochs) < 2:
+        return None  # one point is no series, and its number stands in the table
+    return figures_zones.series(_of(findings, "series", site), _title(site))
+
+
 def _classes(findings: Findings, site: Site) -> Figure:
     return figures_zones.classes(site, findings.of("densities", site.name))
 
@@ -128,7 +134,7 @@ OF_AN_AREA = (
         "Mean index over time",
         "Lines: mean RSEI of the area, its mines and the rest, by epoch.",
         ("series",),
-        lambda findings, site: figures_zones.series(_of(findings, "series", site), _title(site)),
+        _series,
     ),
     Sketch(
         "grades",

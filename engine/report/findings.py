@@ -137,9 +137,10 @@ def sites(folder: Path, settings: Mapping[str, Any], base: Path) -> tuple[Site, 
     found = []
     for part in settings["area"]:
         for area in _areas(part, base):
-            maps = sorted((folder / "rsei" / area.slug).glob("[0-9]*.tif"))
-            if maps:
-                epochs = tuple(int(path.stem) for path in maps)
+            maps = folder / "rsei" / area.slug
+            wanted = sorted(settings["study"]["epochs"])
+            epochs = tuple(epoch for epoch in wanted if (maps / f"{epoch}.tif").is_file())
+            if epochs:
                 outline = None if area.geometry.is_empty else in_degrees(area.geometry, area.crs)
                 mines = _mines(part, base, outline)
                 found.append(Site(folder, area.name, area.slug, epochs, outline, mines))

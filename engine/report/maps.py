@@ -135,7 +135,7 @@ def _lines(axes: Axes, shape: shapely.Geometry, **look: Any) -> None:
     axes.add_collection(LineCollection([shapely.get_coordinates(r) for r in rings], **look))
 
 
-def graticule(axes: Axes, sheet: Sheet, ticks: int = 3) -> None:
+def graticule(axes: Axes, sheet: Sheet, ticks: int = 4) -> None:
     """Mark degrees of longitude along the lower edge and of latitude along the left one."""
     left, right, bottom, top = sheet.box
     along = np.linspace(0, 1, 200)

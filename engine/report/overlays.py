@@ -31,9 +31,9 @@ FINE = 0.0006
 
 def overlay(site: Site) -> dict[str, Any]:
     """What the page's map needs of a site, as JSON values."""
-    first = site.rsei(site.epochs[0])
-    transform, shape = _grid(first)
-    layers = {epoch: levels(_warped(site.rsei(epoch), transform, shape)) for epoch in site.epochs}
+    maps = {epoch: site.rsei(epoch) for epoch in site.epochs}
+    transform, shape = _grid(trimmed(list(maps.values())))
+    layers = {epoch: levels(_warped(layer, transform, shape)) for epoch, layer in maps.items()}
     west, north = _degrees(transform, 0, 0)
     east, south = _degrees(transform, shape[1], shape[0])
     return {
@@ -45,6 +45,20 @@ def overlay(site: Site) -> dict[str, Any]:
         "outline": outline(site.outline),
         "mines": outline(shapely.MultiPolygon(_polygons(site.mines)) if site.mines else None),
     }
+
+
+def trimmed(layers: list[Layer]) -> Layer:
+    """The first of some layers of one grid, cut to the pixels that are valid in any of them."""
+    first = layers[0]
+    known = np.logical_or.reduce([np.isfinite(layer.values) for layer in layers])
+    if not known.any():
+        return first
+    rows, columns = np.flatnonzero(known.any(axis=1)), np.flatnonzero(known.any(axis=0))
+    top, left = int(rows[0]), int(columns[0])
+    part = first.values[top : rows[-1] + 1, left : columns[-1] + 1]
+    step, down = first.transform.a, first.transform.e
+    corner = first.transform.c + left * step, first.transform.f + top * down
+    return Layer(part, first.crs, Affine(step, 0, corner[0], 0, down, corner[1]))
 
 
 def _polygons(shapes: tuple[shapely.Geometry, ...]) -> list[shapely.Polygon]:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
+from PIL import Image
 
 from . import wording
 from .figures import OF_AN_AREA, OF_THE_RUN, Sketch
 from .findings import Findings, Site
 from .overlays import data_url, overlay, shrunk
-from .style import CHANGE_MAP, MINES, RSEI_MAP
+from .style import CHANGE_MAP, MINES, ONE_COLUMN, RSEI_MAP, RULES
 
 WIDTH = 1000
 """Width of the pictures of maps in the page, pixels."""
@@ -126,6 +127,8 @@ def _figures(findings: Findings, sketches: tuple[Sketch, ...], folder: str) -> l
         if not pixels.is_file():
             continue
         small = sketch.pictures or not vector.is_file()
+        with Image.open(pixels) as picture:
+            broad = picture.width > 1.5 * ONE_COLUMN * RULES["savefig.dpi"]
         image = shrunk(pixels.read_bytes(), WIDTH) if small else drawing(vector.read_text("utf-8"))
         found.append(
             {
@@ -134,6 +137,7 @@ def _figures(findings: Findings, sketches: tuple[Sketch, ...], folder: str) -> l
                 "caption": sketch.caption,
                 "image": image,
                 "file": f"{folder}/{sketch.name}.pdf",
+                "shape": "broad" if broad else "narrow",
             }
         )
     return found

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from .findings import Findings, Site
 from .figures_study import limits, source, water
+from .findings import Findings, Site
 
 RULES = {
     "expected": "greenness and wetness up, dryness and heat down, for all epochs together",
@@ -25,22 +25,40 @@ def verdicts(findings: Findings, site: Site) -> list[str]:
     pca = findings.of("pca", site.name)
     if pca is None:
         return []
-    return [sentence for row in pca.to_dict("records") for sentence in _verdict(row, findings)]
-
-
-def _verdict(row: Mapping[str, Any], findings: Findings) -> list[str]:
-    epoch, share = row["epoch"], row["pc1"]
-    strength = "well" if share >= 80 else "fairly well" if share >= 60 else "poorly"
-    said = [
-        f"{epoch}: the first component holds {share:.1f} % of the variance, so one number sums up "
-        f"the four indicators {strength}."
+    rows = pca.to_dict("records")
+    return [
+        _strength(rows),
+        *_agreement(rows),
+        *(s for row in rows for s in _doubts(row, findings)),
     ]
-    if row["agreement"]:
-        said.append(f"{epoch}: every rule of direction agrees that larger is better.")
-    else:
+
+
+def _strength(rows: list[dict[str, Any]]) -> str:
+    shares = sorted(float(row["pc1"]) for row in rows)
+    low, high = shares[0], shares[-1]
+    strength = "well" if low >= 80 else "fairly well" if low >= 60 else "poorly"
+    span = f"{low:.1f} %" if len(rows) == 1 else f"{low:.1f} to {high:.1f} %"
+    return (
+        f"The first component holds {span} of the variance: "
+        f"one number sums up the four indicators {strength}."
+    )
+
+
+def _agreement(rows: list[dict[str, Any]]) -> list[str]:
+    agreed = [str(row["epoch"]) for row in rows if row["agreement"]]
+    if not agreed:
+        return []
+    where = "At every epoch" if len(agreed) == len(rows) else f"In {', '.join(agreed)}"
+    return [f"{where}, all rules of direction agree on what is better and what is worse."]
+
+
+def _doubts(row: Mapping[str, Any], findings: Findings) -> list[str]:
+    epoch, said = row["epoch"], []
+    if not row["agreement"]:
+        rule = RULES.get(str(row["direction"]), row["direction"])
         said.append(
-            f"{epoch}: the rules of direction do not agree; the index follows "
-            f"“{RULES.get(str(row['direction']), row['direction'])}”. {_votes(findings, row)}"
+            f"{epoch}: the rules of direction do not agree; the index follows “{rule}”. "
+            f"{_votes(findings, row)}"
         )
     if abs(row["v_dot_e"]) < 0.5:
         said.append(

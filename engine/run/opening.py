@@ -1,0 +1,140 @@
+"""Open the results of a run as one labelled data set."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import rasterio
+import xarray as xr
+from numpy.typing import NDArray
+
+from ..report.findings import Site
+from ..sources.errors import StudyError
+from ..sources.geotiff import read_geotiff, window_in
+from ..sources.grids import Lattice, Window
+from ..sources.rasterfiles import opened_tiff
+from .reporting import findings
+from .store import Store
+
+VARIABLES: Mapping[str, tuple[str, int, str, str]] = {
+    "rsei": ("rsei", 1, "remote sensing ecological index", "1"),
+    "ndvi": ("indicators", 1, "normalised difference vegetation index", "1"),
+    "wet": ("indicators", 2, "wetness, tasselled cap", "1"),
+    "ndbsi": ("indicators", 3, "dryness: normalised difference built-up and soil index", "1"),
+    "lst": ("indicators", 4, "heat: land surface temperature", "K"),
+    "mndwi": ("indicators", 5, "modified normalised difference water index", "1"),
+}
+"""Variables: folder and band they lie in, long name, and unit."""
+
+
+def open_run(path: Path | str, areas: Sequence[str] | None = None) -> xr.Dataset:
+    """The rasters of the run in ``path`` over area, epoch, y and x; read when they are used.
+
+    Areas share the grid of the run, NaN where one has no pixel; ``areas`` chooses some by name.
+    Attributes follow CF 1.10, and rioxarray finds the grid. Raises StudyError where there is no
+    run, no map, or no such area.
+    """
+    folder = Path(path)
+    found = findings(Store(folder)).sites
+    chosen = [s for s in found if areas is None or s.name in areas or s.slug in areas]
+    if not chosen or (areas is not None and len(chosen) < len(set(areas))):
+        there = ", ".join(site.name for site in found) or "none"
+        raise StudyError(f"{folder}: expected the areas {areas or 'of a run'}, found {there}")
+    lattice = _lattice(chosen[0])
+    windows = {site.slug: window_in(_map(site, site.epochs[0]), lattice) for site in chosen}
+    whole = _around(list(windows.values()))
+    epochs = sorted({epoch for site in chosen for epoch in site.epochs})
+    layers = {
+        name: (
+            ("area", "epoch", "y", "x"),
+            da.stack([_stack(site, name, epochs, lattice, whole) for site in chosen]),
+            {"long_name": about, "units": unit, "grid_mapping": "spatial_ref"},
+        )
+        for name, (_, _, about, unit) in VARIABLES.items()
+    }
+    return xr.Dataset(layers, _coordinates(chosen, epochs, lattice, whole), _attributes(folder))
+
+
+def _map(site: Site, epoch: int) -> Path:
+    return site.folder / f"rsei/{site.slug}/{epoch}.tif"
+
+
+def _lattice(site: Site) -> Lattice:
+    with opened_tiff(_map(site, site.epochs[0])) as dataset:
+        return Lattice.of(dataset.crs.to_wkt(), dataset.transform)
+
+
+def _around(windows: Sequence[Window]) -> Window:
+    whole = windows[0]
+    for window in windows[1:]:
+        whole |= window
+    return whole
+
+
+def _stack(
+    site: Site, name: str, epochs: Sequence[int], lattice: Lattice, whole: Window
+) -> da.Array:
+    """A variable of one area over (epoch, y, x) of the whole window, NaN beyond its own."""
+    return da.stack([_layer(site, name, epoch, lattice, whole) for epoch in epochs])
+
+
+def _layer(site: Site, name: str, epoch: int, lattice: Lattice, whole: Window) -> da.Array:
+    folder, band, _, _ = VARIABLES[name]
+    path = site.folder / f"{folder}/{site.slug}/{epoch}.tif"
+    if epoch not in site.epochs or not path.is_file():
+        return da.full(whole.shape, np.nan, np.float32)
+    window = window_in(path, lattice)
+    block = da.map_blocks(
+        _read,
+        path,
+        lattice,
+        window,
+        band,
+        dtype=np.float32,
+        chunks=((window.height,), (window.width,)),
+        meta=np.empty((0, 0), np.float32),
+    )
+    above, left = window.top - whole.top, window.left - whole.left
+    margins = (above, whole.bottom - window.bottom), (left, whole.right - window.right)
+    return da.pad(block, margins, constant_values=np.nan)
+
+
+def _read(path: Path, lattice: Lattice, window: Window, band: int) -> NDArray[np.float32]:
+    layer: NDArray[np.float32] = read_geotiff(path, lattice, window, [band])[0]
+    return layer
+
+
+def _coordinates(
+    sites: Sequence[Site], epochs: Sequence[int], lattice: Lattice, whole: Window
+) -> dict[str, Any]:
+    crs = rasterio.crs.CRS.from_user_input(lattice.crs)
+    step = lattice.transform(whole)
+    grid = {
+        "crs_wkt": crs.to_wkt(),
+        "spatial_ref": crs.to_wkt(),
+        "GeoTransform": " ".join(map(repr, step.to_gdal())),
+    }
+    # A grid in degrees has other standard names than a projected one.
+    if crs.is_geographic:
+        x_name, y_name, *units = "longitude", "latitude", "degrees_east", "degrees_north"
+    else:
+        x_name, y_name, *units = "projection_x_coordinate", "projection_y_coordinate", "m", "m"
+    return {
+        "area": ("area", [site.name for site in sites], {"long_name": "name of the area"}),
+        "slug": ("area", [site.slug for site in sites], {"long_name": "area in paths"}),
+        "epoch": ("epoch", list(epochs), {"long_name": "middle year of the epoch"}),
+        "y": ("y", lattice.y(whole), {"standard_name": y_name, "units": units[1], "axis": "Y"}),
+        "x": ("x", lattice.x(whole), {"standard_name": x_name, "units": units[0], "axis": "X"}),
+        "spatial_ref": ((), 0, grid),
+    }
+
+
+def _attributes(folder: Path) -> dict[str, str]:
+    record = Store(folder).get_json("run.json")
+    return {
+        "Conventions": "CF-1.10",
+        "title": f"RSEI: {record['settings']['study']['name']}",
+        "source": "rsei " + str(record["versions"].get("rsei", "")),
+    }

@@ -1,0 +1,212 @@
+"""Stage ``report``: figures, page, catalogue and README, from what the run has committed."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..report import figures, guide, stac
+from ..report.findings import Findings, sites
+from ..report.page import page
+from ..sources.errors import InputError, StudyError
+from .journal import QUARANTINE
+from .orders import Progress
+from .store import Draft, Key, Store
+from .survey import Survey
+from .tasks import Task, need
+from .upkeep import RUN, expect_run
+
+ALGORITHM = 1
+"""Version of this stage: raised when what it writes changes."""
+
+PAGE, README = "report.html", "README.md"
+"""What a reader opens first."""
+
+TABLES = "analyse tables"
+"""The tables of the run, of which every figure is made."""
+
+
+def findings(store: Store) -> Findings:
+    """What the run in the store's folder has found so far.
+
+    Raises StudyError where the folder holds no run.
+    """
+    expect_run(store)
+    record = store.get_json(RUN)
+    if record is None:
+        raise StudyError(f"{store.folder}: expected {RUN}, found none; run the study again")
+    record = {**record, **_committed(store, record)}
+    base = (store.folder / (record["study_file"] or "study.toml")).parent
+    return Findings(store.folder, record, sites(store.folder, record["settings"], base))
+
+
+def _committed(store: Store, record: Mapping[str, Any]) -> dict[str, Any]:
+    """What the record says only at the end of a run: granules, warnings and those left out."""
+    granules: dict[str, Any] = {}
+    said, left = list(record["warnings"]), dict(_quarantined(store))
+    for marker in store.markers():
+        said += [f"{marker.name}: {one}" for one in marker.payload.get("warnings", ())]
+        left |= {bad["path"]: bad["reason"] for bad in marker.payload.get("bad", ())}
+        if marker.stage == "partial":
+            granules |= {
+                name: {"size": one["size"], "sha256": one["sha256"]}
+                for name, one in marker.payload["granules"].items()
+            }
+    return {
+        "granules": granules,
+        "warnings": list(dict.fromkeys(said)),
+        "quarantined": sorted(left.items()),
+        "versions": record["versions"] or dict(store.versions),
+    }
+
+
+def _quarantined(store: Store) -> Iterator[tuple[str, str]]:
+    data = store.disk.read(store.folder / QUARANTINE)
+    rows = csv.reader(io.StringIO((data or b"").decode(), newline=""))
+    next(rows, None)
+    yield from ((row[0], row[1]) for row in rows if len(row) == 2)
+
+
+@dataclass(frozen=True)
+class ReportTask:
+    """What the tasks of this stage share: they read results, and write what can be drawn again."""
+
+    stage = "report"
+    inputs = (TABLES,)
+    read = 0
+    write = 0
+    memory = 1 << 29
+
+    name = ""
+    """The artefact within the stage."""
+
+    def key(self, store: Store) -> Key:
+        """Everything the run has committed before, and its settings."""
+        keys = {
+            f"{marker.stage} {marker.name}": marker.key
+            for stage in ("composite", "reduce", "project", "write", "analyse")
+            for marker in store.markers(stage)
+        }
+        keys[TABLES] = need(store, *TABLES.split(" ", 1)).key
+        settings = (store.get_json(RUN) or {}).get("settings", {})
+        return Key(self.stage, self.name, ALGORITHM, {"study": _digestible(settings)}, keys)
+
+
+def _digestible(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that show in a report: not where or with how much memory it ran."""
+    return {name: part for name, part in settings.items() if name != "compute"}
+
+
+@dataclass(frozen=True)
+class FiguresTask(ReportTask):
+    """The figures of one area."""
+
+    slug: str
+    """The area in paths."""
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The area."""
+        return f"figures/{self.slug}"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The figure that every area has; which others there are depends on its tables."""
+        return tuple(f"figures/{self.slug}/maps.{kind}" for kind in figures.KINDS)
+
+    def make(self, store: Store, draft: Draft) -> None:
+        """Draw each figure, and put the style of QGIS beside each map.
+
+        Raises InputError for an area without any map.
+        """
+        found = findings(store)
+        site = next((one for one in found.sites if one.slug == self.slug), None)
+        if site is None:
+            raise InputError(f"{self.slug}: expected a map of at least one epoch, found none")
+        names = []
+        for drawn in figures.of_an_area(found, site):
+            names.append(drawn.sketch.name)
+            for kind, data in drawn.files.items():
+                name = f"figures/{self.slug}/{drawn.sketch.name}.{kind}"
+                if name in draft.paths:
+                    draft.paths[name].write_bytes(data)
+                else:
+                    store.put(store.folder / name, data)
+        for epoch in site.epochs:
+            store.put(store.folder / f"rsei/{self.slug}/{epoch}.qml", guide.style())
+        draft.payload["figures"] = names
+
+
+@dataclass(frozen=True)
+class PageTask(ReportTask):
+    """The figures of the whole run, its page, its catalogue and its README."""
+
+    areas: tuple[FiguresTask, ...]
+    """The figures of each area, of which the page takes what there is."""
+
+    name = "page"
+    files = (PAGE, README)
+
+    def key(self, store: Store) -> Key:
+        """As for figures, and the figures themselves."""
+        own = super().key(store)
+        drawn = {f"report {m.name}": m.key for m in store.markers("report") if m.name != self.name}
+        return Key(own.stage, own.name, own.algorithm, own.settings, {**own.inputs, **drawn})
+
+    def make(self, store: Store, draft: Draft) -> None:
+        """Draw, write the page, and describe the rasters and the folder."""
+        found = findings(store)
+        for drawn in figures.of_the_run(found):
+            for kind, data in drawn.files.items():
+                store.put(store.folder / f"figures/{drawn.sketch.name}.{kind}", data)
+        if found.sites:
+            self._catalogue(store, found)
+        draft.paths[PAGE].write_bytes(page(found))
+        draft.paths[README].write_bytes(guide.readme(found))
+        draft.payload["areas"] = [site.slug for site in found.sites]
+
+    def _catalogue(self, store: Store, found: Findings) -> None:
+        stored = {
+            name: stac.Committed(one.sha256, one.size)
+            for stage in ("composite", "write")
+            for marker in store.markers(stage)
+            for name, one in marker.files.items()
+        }
+        files = stac.catalogue(found, stored)
+        for name, data in files.items():
+            store.put(store.folder / name, data)
+        table = io.BytesIO()
+        stac.index(files).to_parquet(table)
+        store.put(store.folder / "stac/items.parquet", table.getvalue())
+
+
+def figure_tasks(survey: Survey, device: str) -> tuple[FiguresTask, ...]:
+    """The figures of each area: the first wave of the stage."""
+    return tuple(FiguresTask(place.area.slug) for place in survey.places)
+
+
+def page_tasks(survey: Survey, device: str) -> tuple[PageTask, ...]:
+    """The page: the second wave, since it shows the figures."""
+    return (PageTask(figure_tasks(survey, device)),)
+
+
+def report(folder: Path, progress: Progress) -> Path:
+    """Draw the figures of the run in ``folder`` again, and write its page; returns the page.
+
+    Needs neither granules nor the study file; outlines that are gone are left out.
+    Raises StudyError where the folder holds no run, or one without tables.
+    """
+    store = Store(folder)
+    found = findings(store)
+    if store.marker(*TABLES.split(" ", 1)) is None:
+        raise StudyError(f"{folder}: expected the tables of a run, found none; run the study first")
+    areas = tuple(FiguresTask(site.slug) for site in found.sites)
+    tasks: tuple[Task, ...] = (*areas, PageTask(areas))
+    progress.begin("report", len(tasks), 0)
+    for task in tasks:
+        with store.writing(task.key(store), task.files) as draft:
+            task.make(store, draft)
+        progress.advance("report", 1, 0)
+    return folder / PAGE
