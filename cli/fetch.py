@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 HOSTS = "RSEI_ARCHIVE_HOSTS"
 """Environment: further hosts that may see the token, separated by commas."""
 
+SHOWN = 20
+"""Failures shown one by one; all are in the list of the quarantine."""
+
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be fetched, and stop.")]
 Parallel = Annotated[int, typer.Option(min=1, max=32, help="Files at the same time.")]
 Refresh = Annotated[
@@ -85,7 +88,7 @@ def print_fetch_plan(plan: "FetchPlan") -> None:
 
 def print_fetched(outcome: "Fetched") -> None:
     """Print what came, for people."""
-    for name, reason in sorted(outcome.failed.items()):
+    for name, reason in sorted(outcome.failed.items())[:SHOWN]:
         typer.echo(f"failed: {reason if name in reason else f'{name}: {reason}'}", err=True)
     checked = f", {outcome.adopted} found here and checked" if outcome.adopted else ""
     typer.echo(f"{outcome.files} files fetched, {size(outcome.size)}{checked}")

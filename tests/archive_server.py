@@ -95,6 +95,7 @@ class Archive:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each answer waits 40 ms for an acknowledgement
     archive: Archive
 
     def log_message(self, *words: Any) -> None: ...

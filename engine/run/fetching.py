@@ -21,8 +21,8 @@ from .porters import Brought, Porters
 from .study import Study
 from .survey import roles
 
-SAID = 20
-"""Failures that are told one by one."""
+ASKED = 40
+"""Tiles in one question: the address that it makes stays under 8 kB, as servers allow."""
 
 
 def wanted(study: Study, today: date) -> tuple[tuple[Wanted, ...], int]:
@@ -130,7 +130,7 @@ def _ask(
 
 
 def questions(study: Study, missing: Sequence[Wanted]) -> Iterator[Question]:
-    """What to ask the catalogue: one question a product, of the seasons that lack something."""
+    """What to ask the catalogue, product by product: the seasons and tiles that lack something."""
     for name in sorted({one.product for one in missing}):
         product = products()[name]
         days = {one.date for one in missing if one.product == name}
@@ -139,8 +139,10 @@ def questions(study: Study, missing: Sequence[Wanted]) -> Iterator[Question]:
             own = [d for d in study.granules.calendar.dates(year, product) if d in days]
             if own:
                 spans.append((own[0], own[-1] + timedelta(product.period_days - 1)))
-        tiles = tuple(sorted({one.tile for one in missing if one.product == name}))
-        yield Question(name, study.granules.collection, tiles, tuple(spans))
+        tiles = sorted({one.tile for one in missing if one.product == name})
+        for start in range(0, len(tiles), ASKED):
+            some = tuple(tiles[start : start + ASKED])
+            yield Question(name, study.granules.collection, some, tuple(spans))
 
 
 def _require_any(
@@ -192,8 +194,6 @@ def _note(outcome: Fetched, manifest: Manifest, done: Brought, progress: Progres
     if done.held is None:
         outcome.failed[done.record.name] = done.reason
         manifest.fail(done.record.name, done.reason)
-        if len(outcome.failed) <= SAID:
-            progress.say(f"failed: {done.reason}")
     else:
         manifest.hold(done.held)
         size = 0 if done.adopted else done.held.size

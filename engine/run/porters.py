@@ -36,11 +36,16 @@ class Brought:
     adopted: bool = False
     """Whether it was here before, and only had to be checked."""
 
-    error: Exception | None = None
-    """What was raised."""
-
     set_aside: str = ""
     """What was said of a file that was here under its name, and was not it."""
+
+
+class Failure(Exception):
+    """A file that could not be had."""
+
+    def __init__(self, record: Record, error: RseiError) -> None:
+        super().__init__(record.name)
+        self.record, self.error = record, error
 
 
 class Porters:
@@ -48,6 +53,9 @@ class Porters:
 
     def __init__(self, link: Link, manifest: Manifest, found: Mapping[str, Path]) -> None:
         self.link, self.folder, self.found = link, manifest.folder, found
+        self.lock = threading.Lock()
+        self.streak, self.patience = 0, HOPELESS
+        self.obstacle: Exception | None = None
 
     def each(self, records: Sequence[Record], parallel: int) -> Iterator[Brought]:
         """What came of each file, as they end.
@@ -55,10 +63,11 @@ class Porters:
         Raises what stands in the way of all files: Refused or Unreachable for several in a row,
         and errors that are not of a file, such as a full disk.
         """
+        self.patience = min(HOPELESS, len(records))
         tasks: queue.SimpleQueue[Record] = queue.SimpleQueue()
         for record in records:
             tasks.put(record)
-        results: queue.Queue[Brought] = queue.Queue()
+        results: queue.SimpleQueue[Brought | None] = queue.SimpleQueue()
         # Daemons: an interrupt must not wait for a server. What they leave is gone on from.
         threads = [
             threading.Thread(target=self._work, args=(tasks, results), daemon=True)
@@ -66,38 +75,56 @@ class Porters:
         ]
         for thread in threads:
             thread.start()
-        patience = min(HOPELESS, len(records))
-        hopeless = 0
         try:
-            for _ in records:
+            working = len(threads)
+            while working:
                 brought = results.get()
-                if brought.held is None and not isinstance(brought.error, RseiError):
-                    raise brought.error or RuntimeError("a file without an outcome")
-                hopeless += isinstance(brought.error, Refused | Unreachable)
-                if brought.held and not brought.adopted:
-                    hopeless, patience = 0, WEARY
-                yield brought
-                if brought.error and hopeless >= patience:
-                    raise brought.error
+                if brought is None:
+                    working -= 1
+                else:
+                    yield brought
         finally:
             self.link.closed.set()
             for thread in threads:
                 thread.join(0.5)
+        if self.obstacle:
+            raise self.obstacle
 
-    def _work(self, tasks: "queue.SimpleQueue[Record]", results: "queue.Queue[Brought]") -> None:
+    def _work(
+        self,
+        tasks: "queue.SimpleQueue[Record]",
+        results: "queue.SimpleQueue[Brought | None]",
+    ) -> None:
         while not self.link.closed.is_set():
             try:
-                record = tasks.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                results.put(self._bring(record))
-            except Interrupted:
-                return
-            except RseiError as error:
-                results.put(Brought(record, None, self.link.login.hide(str(error)), error=error))
-            except Exception as error:  # the thread that waits raises it
-                results.put(Brought(record, None, error=error))
+                brought = self._bring(tasks.get_nowait())
+                self._judge(None, brought.adopted)
+                results.put(brought)
+            except (queue.Empty, Interrupted):
+                break
+            except Failure as failure:
+                self._judge(failure.error)
+                text = self.link.login.hide(str(failure.error))
+                results.put(Brought(failure.record, None, text))
+            except Exception as error:  # not of this file: the thread that waits raises it
+                self._stop(error)
+        results.put(None)
+
+    def _judge(self, error: RseiError | None, adopted: bool = False) -> None:
+        """Stop everything once several files in a row fail for a reason that all files share."""
+        with self.lock:
+            if isinstance(error, Refused | Unreachable):
+                self.streak += 1
+            elif not error and not adopted:
+                self.streak, self.patience = 0, WEARY
+            hopeless = self.streak >= self.patience
+        if error and hopeless:
+            self._stop(error)
+
+    def _stop(self, error: Exception) -> None:
+        with self.lock:
+            self.obstacle = self.obstacle or error
+        self.link.closed.set()
 
     def _bring(self, record: Record) -> Brought:
         here, said = self.found.get(record.name), ""
@@ -109,5 +136,10 @@ class Porters:
             said = f"{here}: {reason}; moved to {aside}, and fetched again"
         product = f"{record.wanted.product}.{record.wanted.collection}"
         target = self.folder / product / f"{record.wanted.date.year}" / record.name
-        held = download.fetch(self.link, record, target, self.folder)
+        try:
+            held = download.fetch(self.link, record, target, self.folder)
+        except Interrupted:
+            raise
+        except RseiError as error:
+            raise Failure(record, error) from None
         return Brought(record, held, set_aside=said)

@@ -34,7 +34,7 @@ PAGES = 1000
 """Answers to one question: far more than all granules of a product need."""
 
 LARGEST = 64 << 20
-"""Bytes of one answer: ten times what 2,000 records take."""
+"""Bytes of one answer: several times what 2,000 records of some 5 kB take."""
 
 UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9}
 """Bytes in each unit of ``SizeUnit``."""

@@ -19,7 +19,7 @@ from .errors import Interrupted, MachineError, RseiError
 from .login import PROFILE, REMEDY, Login, Refused, plain, private
 
 HOPS = 10
-"""Redirects that are followed: Earthdata's own way takes four."""
+"""Redirects that are followed: a login by redirects takes four."""
 
 BLOCK = 1 << 18
 """Bytes taken from a body at a time."""
@@ -207,10 +207,9 @@ class Link:
             asked = wait_of(response.headers.get("Retry-After"), datetime.now(UTC))
             raise Dropped(f"status {status} of {host}", asked)
         if status == 401:
-            found = (
-                "refused the Earthdata token" if self.login.token else "wants an Earthdata login"
-            )
-            raise Refused(f"{host} {found} (401): it may have run out; {REMEDY}")
+            if self.login.token:
+                raise Refused(f"{host} refused the token (401), which may have run out; {REMEDY}")
+            raise Refused(f"{host} wants an Earthdata login (401); {REMEDY}")
         if status == 403:
             raise Refused(
                 f"{plain(url)}: {host} does not let this user have it (403); authorise "

@@ -1,7 +1,8 @@
 """What was fetched into a folder: a line for each file, for what does not exist, and for failures.
 
 A line is one JSON object, added at the end and never changed; the last one of a name counts. A line
-cut off by a crash is passed over.
+cut off by a crash is passed over. A composite that the catalogue does not have is noted with the
+day it was asked for, so that a folder with all that exists costs no further request.
 """
 
 import fcntl
@@ -22,9 +23,9 @@ MANIFEST = "fetched.jsonl"
 """The manifest's name in the folder of granules."""
 
 SETTLED = timedelta(days=120)
-"""After the start of a period, an absence counts for good: products come within weeks.
+"""After the start of a period, an absence counts for good: new composites come within weeks.
 
-Source: forward processing of collection 6.1 lags by days; outages were made up within two months.
+An earlier one is asked for again with every command. Our choice; ``--refresh`` asks for all.
 """
 
 
@@ -78,7 +79,7 @@ class Manifest:
         manifest = cls(folder)
         try:
             text = (folder / MANIFEST).read_text("utf-8", "replace")
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return manifest
         for line in text.splitlines():
             try:

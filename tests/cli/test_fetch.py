@@ -9,12 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import archive_server as server
 import pytest
+import studies
 from archive_server import TOKEN, Archive, serving
 from typer.testing import CliRunner
 
@@ -48,6 +51,7 @@ def calm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     patience = link.Patience(tries=3, connect=2, read=0.3, pause=0.01, longest=0.3)
     monkeypatch.setattr(link, "PATIENCE", patience)
     monkeypatch.setenv("EARTHDATA_TOKEN", TOKEN)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
 
 
@@ -242,7 +246,21 @@ def test_a_refused_login_ends_it_soon(archive: Archive, study: Path, fault: Any)
     result = rsei("fetch", study, "--parallel", "2")
     assert result.exit_code == 4
     assert "EARTHDATA_TOKEN" in result.stderr or "authorise" in result.stderr
-    assert sum(archive.asked(name) for name in names()) <= 6
+    assert 3 <= sum(archive.asked(name) for name in names()) <= 4
+
+
+def test_a_token_that_runs_out_ends_it(archive: Archive, study: Path) -> None:
+    study.write_text(STUDY.replace("[2012]", "[2012, 2013]"))
+    every = fill(archive)
+    for name in [name.replace("A2012", "A2013") for name in every]:
+        archive.add(name)
+    for name in archive.files:
+        if "MOD09A1" not in name:
+            archive.faults[name] = [server.status(401)] * 9
+    result = rsei("fetch", study, "--parallel", "2")
+    assert result.exit_code == 4 and "may have run out" in result.stderr
+    assert len(granules(study)) == 16
+    assert sum(archive.asked(name) for name in archive.files) <= 40
 
 
 def test_no_login_is_an_error_of_the_environment(
@@ -423,4 +441,34 @@ def test_questions_name_the_seasons_that_lack_something(study: Path) -> None:
     (question,) = fetching.questions(asked, [one for one in lacking if one.date.day == 10])
     assert question.tiles == TILES
     assert question.spans == ((date(2014, 6, 10), date(2014, 6, 25)),)
+    assert len(list(fetching.questions(asked, every))) == 3
     assert question.parameters()["temporal[]"] == ["2014-06-10T00:00:00Z,2014-06-25T23:59:59Z"]
+
+
+def test_a_continent_is_asked_for_in_parts(study: Path) -> None:
+    asked = reading.load(study)
+    one, *_ = fetching.wanted(asked, date(2026, 1, 1))[0]
+    tiles = [f"h{h:02d}v{v:02d}" for h in range(20, 30) for v in range(4, 14)]
+    every = [replace(one, tile=tile) for tile in tiles]
+    found = list(fetching.questions(asked, every))
+    assert [tile for question in found for tile in question.tiles] == tiles
+    longest = max(len(urlencode(question.parameters(), doseq=True)) for question in found)
+    assert longest < 8000 - 24 * 80  # the seasons of 24 years come on top
+
+
+def test_a_file_in_place_of_the_folder(archive: Archive, study: Path) -> None:
+    (study.parent / "granules").write_text("")
+    result = rsei("fetch", study)
+    assert result.exit_code == 3 and "expected a folder of granules" in result.stderr
+
+
+@pytest.mark.slow
+def test_what_was_fetched_can_be_run(archive: Archive, study: Path, tmp_path: Path) -> None:
+    made = studies.write_all(tmp_path / "made")
+    for path in sorted(made.rglob("*.hdf")):
+        archive.add(path.name, path.read_bytes())
+    assert rsei("fetch", study).exit_code == 0
+    assert len(granules(study)) == 20
+    assert "composites are missing" not in rsei("plan", study).stdout
+    run = rsei("run", study, "--until", "write")
+    assert run.exit_code == 0, run.stderr

@@ -28,7 +28,8 @@ PATIENCE = Patience(tries=4, connect=2, read=0.3, pause=0.01, longest=0.5)
 
 
 @pytest.fixture
-def archive() -> Iterator[Archive]:
+def archive(monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     found = Archive()
     with serving(found):
         yield found
