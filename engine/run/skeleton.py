@@ -30,6 +30,8 @@ EXAMPLES: dict[str, Any] = {
     "bounds": [117.8, 39.4, 118.6, 40.0],
     "mines": "mines.gpkg",
     "coast": "coast.gpkg",
+    "zones": "districts.gpkg",
+    "zones_field": "NAME",
     "device_memory": "16 GiB",
 }
 """What a key without a default may be."""
@@ -49,24 +51,30 @@ def skeleton() -> str:
     return "\n".join(parts)
 
 
-def _section(header: str, table: type[BaseModel], absent: bool) -> Iterator[str]:
+def _section(header: str, table: type[BaseModel], absent: bool, about: str = "") -> Iterator[str]:
     mark = "# " if absent else ""
     yield f"{mark}{header}"
-    yield from _comment((table.__doc__ or "").splitlines()[0], mark)
+    yield from _comment(about or (table.__doc__ or "").splitlines()[0], mark)
+    inner = []
     for name, field in table.model_fields.items():
-        if table_of := _own_section(field):
-            yield f"{mark}{header.rstrip(']')}.{name}]"
-            if table_of is DriverLayers:
-                yield from (f"{mark}{layer} = {toml(value)}" for layer, value in LAYERS.items())
+        if own := _own_section(field):
+            inner.append((f"{header.rstrip(']')}.{name}]", own, field.description or ""))
         else:
             yield from _comment(field.description or "", mark)
             yield f"{mark}{_line(name, field)}"
+    for title, own, about in inner:  # TOML: a table's own keys stand before the tables in it
+        if own is DriverLayers:
+            yield f"{mark}{title}"
+            yield from (f"{mark}{layer} = {toml(value)}" for layer, value in LAYERS.items())
+        else:
+            yield from _section(title, own, absent, about)
 
 
 def _own_section(field: FieldInfo) -> type[BaseModel] | None:
-    """The settings type of a required field that is a table of its own."""
-    tables = models(field.annotation)
-    return tables[0] if tables and field.is_required() else None
+    """The settings type of a field that is a table of its own and nothing else."""
+    annotation = field.annotation
+    is_table = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return annotation if is_table else None
 
 
 def _line(name: str, field: FieldInfo) -> str:
