@@ -9,10 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import current_thread, main_thread
 from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from ..engine.run.orders import Stop
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY.toml", help="The study.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run's results.")]
@@ -20,6 +23,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON alone.")]
 
 PARTIAL, SETTINGS, INPUT, ENVIRONMENT, INTERRUPTED = 1, 2, 3, 4, 5
 """Exit codes; 0 is done. A script may rely on them."""
+
+GRACE = 20.0
+"""Seconds for the tasks at hand after SIGTERM; Slurm kills a job 30 s after it."""
 
 
 class Commands(TyperGroup):
@@ -79,6 +85,33 @@ def interruptible() -> Iterator[None]:
     try:
         yield
     finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def asking(stop: "Stop") -> Iterator[None]:
+    """Let the same signals ask a run to stop at a task's edge; the second time they interrupt.
+
+    After SIGTERM it is interrupted anyhow before the batch system loses its patience.
+    """
+    numbers = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGALRM")]
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if number == getattr(signal, "SIGALRM", None):
+            raise KeyboardInterrupt
+        stop.ask()
+        typer.echo("rsei: stopping after the tasks at hand; once more stops at once", err=True)
+        if number == signal.SIGTERM and hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, GRACE)
+
+    here = current_thread() is main_thread()
+    before = {number: signal.signal(number, ask) for number in numbers if number and here}
+    try:
+        yield
+    finally:
+        if here and hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
 

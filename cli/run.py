@@ -9,6 +9,7 @@ from .options import (
     SETTINGS,
     AsJson,
     StudyFile,
+    asking,
     print_json,
     size,
     stop,
@@ -25,6 +26,18 @@ Workers = Annotated[int, typer.Option(min=1, help="Processes to run in.")]
 Until = Annotated[str | None, typer.Option(metavar="STAGE", help="Last stage to run.")]
 Limit = Annotated[
     int | None, typer.Option(min=1, help="Most tasks to run now; the next run goes on.")
+]
+
+Scheduler = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="A running Dask scheduler, such as tcp://node1:8786."),
+]
+Share = Annotated[
+    str | None,
+    typer.Option("--shard", metavar="I/N", help="Only the I-th of N shares of the tasks."),
+]
+Profile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Where to write what the time went into.")
 ]
 
 
@@ -93,15 +106,19 @@ def run(
     workers: Workers = 1,
     until: Until = None,
     limit: Limit = None,
+    scheduler: Scheduler = None,
+    shard: Share = None,
+    profile: Profile = None,
 ) -> None:
     """Carry out a study; a run that was interrupted resumes."""
     from ..engine.run import pipeline, reading
-    from ..engine.run.orders import options
+    from ..engine.run.orders import Stop, options
     from .progress import watching
 
-    wanted = options(device, workers, until, limit)
-    with watching() as progress:
-        outcome = pipeline.run(reading.load(study), wanted, progress)
+    wanted = options(device, workers, until, limit, scheduler, shard, profile)
+    stop = Stop()
+    with watching() as progress, asking(stop):
+        outcome = pipeline.run(reading.load(study), wanted, progress, stop)
     print_outcome(outcome)
     raise typer.Exit(outcome.exit_code)
 

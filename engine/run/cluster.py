@@ -1,18 +1,26 @@
-"""Where tasks run: in this process, or in several on this machine."""
+"""Where tasks run: in this process, in several of this machine, or on a running cluster."""
 
-import os
+import time
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, Protocol
+from typing import Protocol
 
-from ..sources.errors import RseiError
+from ..sources.errors import MachineError, RseiError
+from .disk import fleeting
+from .orders import Progress, RunOptions, Stop
 from .store import Store
 from .tasks import Done, Task, carry_out
 
-AHEAD = 3
-"""Tasks handed out for each worker: the next is at hand while the last one's marker travels."""
+PAUSES = (1.0, 5.0)
+"""Seconds to wait before a task is tried again whose file system failed for a moment."""
+
+
+class TaskError(RseiError):
+    """A task could not be carried out, for a reason that nobody foresaw; the others can."""
+
+    exit_code = 4
 
 
 @dataclass(frozen=True)
@@ -25,79 +33,67 @@ class Failed:
     error: RseiError
     """Why."""
 
+    trace: str | None = None
+    """Where an unforeseen error happened, for the log."""
+
 
 class Crew(Protocol):
     """Somebody who carries out tasks."""
 
-    def each(self, tasks: Iterable[Task], store: Store) -> Iterator[Done | Failed]:
-        """What came of each task, as they end; other errors than the user's are raised."""
+    def each(self, tasks: Iterable[Task], store: Store, stop: Stop) -> Iterator[Done | Failed]:
+        """What came of each task, as they end; when ``stop`` is asked, no other is begun."""
 
 
 class Alone:
     """This process, one task after the other; a task uses every core for itself."""
 
-    def each(self, tasks: Iterable[Task], store: Store) -> Iterator[Done | Failed]:
+    def each(self, tasks: Iterable[Task], store: Store, stop: Stop) -> Iterator[Done | Failed]:
         """What came of each task, in their order."""
         for task in tasks:
+            if stop.asked:
+                return
             yield attempt(task, store)
 
 
 def attempt(task: Task, store: Store) -> Done | Failed:
-    """Carry out a task; the user's errors are returned, others raised."""
-    try:
-        return carry_out(task, store)
-    except RseiError as error:
-        return Failed(task, error)
-
-
-class Workers:
-    """Processes of a Dask cluster, one thread each."""
-
-    def __init__(self, client: Any, workers: int) -> None:
-        self.client, self.workers = client, workers
-
-    def each(self, tasks: Iterable[Task], store: Store) -> Iterator[Done | Failed]:
-        """What came of each task, as they end; few are handed out at a time."""
-        from distributed import as_completed
-
-        waiting = iter(tasks)
-
-        def hand_out(count: int) -> list[Any]:
-            return [
-                self.client.submit(attempt, task, store, pure=False)
-                for task in islice(waiting, count)
-            ]
-
-        running = as_completed(hand_out(AHEAD * self.workers))
-        for future in running:
-            yield future.result()
-            for more in hand_out(1):
-                running.add(more)
+    """Carry out a task; what goes wrong is returned, so that the other tasks go on."""
+    for pause in (*PAUSES, None):
+        try:
+            return carry_out(task, store)
+        except MachineError as error:
+            # Half an artefact is never committed, so it can be made once more from the start:
+            # calling fsync again would not do, as the second call forgets the first one's loss.
+            if pause is None or not fleeting(error):
+                return Failed(task, error)
+            time.sleep(pause)
+        except RseiError as error:
+            return Failed(task, error)
+        except MemoryError:
+            reason = "not enough memory; set a lower compute.memory, or fewer --workers"
+            return Failed(task, TaskError(reason))
+        except Exception as error:
+            reason = f"unexpected {type(error).__name__}: {error}; please report it with the log"
+            return Failed(task, TaskError(reason), traceback.format_exc())
+    raise AssertionError("the last try returns")
 
 
 @contextmanager
-def crew(workers: int, memory: int) -> Iterator[Crew]:
-    """``workers`` processes that share ``memory`` bytes; this one where it is enough."""
-    if workers < 2:
+def crew(options: RunOptions, memory: int, progress: Progress) -> Iterator[Crew]:
+    """Who carries out the tasks: a running cluster, ``memory`` bytes of processes, or this one.
+
+    Raises MachineError where the scheduler does not answer, StudyError where the workers' share of
+    the memory is too small.
+    """
+    if options.scheduler is None and options.workers < 2:
         yield Alone()
         return
-    from distributed import Client, LocalCluster
+    from . import workers  # takes a second to import
 
-    threads = os.environ.get("RSEI_THREADS")
-    os.environ["RSEI_THREADS"] = "1"  # inherited: a worker is one core
-    cluster = LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        processes=True,
-        memory_limit=memory // workers,
-        dashboard_address=None,
-        silence_logs=True,
-    )
-    try:
-        with Client(cluster) as client:
-            yield Workers(client, workers)
-    finally:
-        os.environ.pop("RSEI_THREADS")
-        if threads is not None:
-            os.environ["RSEI_THREADS"] = threads
-        cluster.close()
+    if options.scheduler:
+        people = workers.joined_cluster(options.scheduler, options.profile)
+    else:
+        people = workers.processes(options.workers, memory, options.profile)
+    with people as found:
+        if found.dashboard:
+            progress.say(f"dashboard: {found.dashboard}")
+        yield found

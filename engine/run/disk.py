@@ -6,12 +6,18 @@ import os
 import re
 import secrets
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from ..sources.errors import MachineError
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 BLOCK = 1 << 20
 """Bytes hashed at a time."""
@@ -31,6 +37,36 @@ REMEDIES = {
 """What a user can do about a failed call."""
 
 
+FLEETING = {errno.ESTALE, errno.EIO, errno.EAGAIN, errno.ETIMEDOUT, errno.EINTR}
+"""Failures of a file system, mostly of a network's, that may be over in a moment."""
+
+PAUSES = (0.05, 0.25, 1.0)
+"""Seconds before a call is tried again."""
+
+
+def fleeting(error: BaseException) -> bool:
+    """Whether a MachineError tells of a failure that may be over in a moment."""
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno in FLEETING
+
+
+def patient(call: Callable[P, R]) -> Callable[P, R]:
+    """Try a call of the disk again where its failure may be over; calls that may be repeated."""
+
+    @wraps(call)
+    def again(*args: P.args, **kwargs: P.kwargs) -> R:
+        for pause in PAUSES:
+            try:
+                return call(*args, **kwargs)
+            except MachineError as error:
+                if not fleeting(error):
+                    raise
+            time.sleep(pause)
+        return call(*args, **kwargs)
+
+    return again
+
+
 @contextmanager
 def explained(action: str, path: Path) -> Iterator[None]:
     """Turn the system's error into one that says what failed, where, and the remedy.
@@ -48,16 +84,19 @@ def explained(action: str, path: Path) -> Iterator[None]:
 class Disk:
     """The real file system."""
 
+    @patient
     def make_folder(self, folder: Path) -> None:
         """Make ``folder`` and those above it."""
         with explained("make this folder", folder):
             folder.mkdir(parents=True, exist_ok=True)
 
+    @patient
     def write(self, path: Path, data: bytes) -> None:
         """Write a whole file, which is not yet safe from a crash."""
         with explained("write", path):
             path.write_bytes(data)
 
+    @patient
     def read(self, path: Path) -> bytes | None:
         """The bytes of ``path``; None where there is no file."""
         with explained("read", path):
@@ -66,6 +105,7 @@ class Disk:
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
+    @patient
     def size(self, path: Path) -> int | None:
         """Bytes of the file ``path``; None where there is no file."""
         with explained("look at", path):
@@ -75,7 +115,10 @@ class Disk:
                 return None
 
     def sync(self, path: Path) -> None:
-        """Wait until the bytes of ``path`` are on the disk."""
+        """Wait until the bytes of ``path`` are on the disk.
+
+        Never tried again: a system that has reported a loss forgets it, and says all is well.
+        """
         with explained("write", path):
             descriptor = os.open(path, os.O_RDWR)
             try:
@@ -83,6 +126,7 @@ class Disk:
             finally:
                 os.close(descriptor)
 
+    @patient
     def checksum(self, path: Path) -> str:
         """SHA-256 of the bytes of ``path``, hexadecimal."""
         digest = hashlib.sha256()
@@ -91,10 +135,32 @@ class Disk:
                 digest.update(block)
         return digest.hexdigest()
 
+    def append(self, path: Path, data: bytes) -> None:
+        """Add to the end of a file in one call, so that writers side by side mix no lines."""
+        with explained("write", path):
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            try:
+                os.write(descriptor, data)
+            finally:
+                os.close(descriptor)
+
     def rename(self, source: Path, target: Path) -> None:
         """Give a finished file its name, in one step."""
-        with explained("write", target):
-            source.replace(target)
+        for pause in (*PAUSES, None):
+            try:
+                with explained("write", target):
+                    return self._replace(source, target)
+            except MachineError as error:
+                if pause is None or not fleeting(error):
+                    raise
+                time.sleep(pause)
+                # A network file system may have renamed it, and lost the answer. The name of the
+                # source was ours alone: gone means done.
+                if self.size(source) is None and self.size(target) is not None:
+                    return None
+
+    def _replace(self, source: Path, target: Path) -> None:
+        source.replace(target)
 
     def sync_folder(self, folder: Path) -> None:
         """Wait until the names in ``folder`` are on the disk."""
@@ -109,6 +175,7 @@ class Disk:
             finally:
                 os.close(descriptor)
 
+    @patient
     def remove(self, path: Path) -> None:
         """Remove a file; one that is already gone is no error."""
         with explained("remove", path):

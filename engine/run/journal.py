@@ -4,14 +4,16 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ..sources.errors import InputError
 from .disk import host
+from .shards import Shard
 from .store import Marker, Store
 from .survey import Survey
 from .tasks import Done
@@ -19,6 +21,9 @@ from .upkeep import RUN
 
 LOG = "log.jsonl"
 """The log: one JSON object a line."""
+
+LOGS = "store/logs"
+"""Folder of the logs of shares, a file each: network file systems mix up what two nodes add."""
 
 QUARANTINE = "quarantine.csv"
 """The granules left out, and why."""
@@ -36,6 +41,9 @@ class Journal:
 
     device: str = "cpu"
     """Processor of the run."""
+
+    shard: Shard | None = None
+    """The share of the tasks that it does; all where None."""
 
     markers: dict[str, Marker] = field(default_factory=dict)
     """What is committed, by stage and name."""
@@ -57,13 +65,44 @@ class Journal:
         stage = done.task.stage
         self.seconds[stage] = self.seconds.get(stage, 0.0) + done.seconds
         if done.fresh:
-            self.log("done", stage=stage, task=done.task.name, seconds=round(done.seconds, 3))
+            self.log(
+                "done",
+                host=done.host,
+                stage=stage,
+                task=done.task.name,
+                seconds=round(done.seconds, 3),
+                read=done.task.read,
+                written=sum(file.size for file in done.marker.files.values()),
+            )
 
     def log(self, event: str, **facts: Any) -> None:
         """Add a line to the log."""
-        line = json.dumps({"time": now(), "host": host(), "event": event, **facts})
-        with (self.store.folder / LOG).open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        line = json.dumps({"time": now(), "host": host(), "event": event} | facts)
+        self.store.disk.append(self._log, line.encode() + b"\n")
+
+    @cached_property
+    def _log(self) -> Path:
+        if self.shard is None:
+            return self.store.folder / LOG
+        folder = self.store.folder / LOGS
+        self.store.disk.make_folder(folder)
+        return folder / f"shard-{self.shard.index}-of-{self.shard.count}.jsonl"
+
+    def stage(self, stage: str, tasks: Sequence[Done], seconds: float) -> None:
+        """Log what a stage came to, and how fast: read, bytes as stored, of the tasks done."""
+        fresh = [one for one in tasks if one.fresh]
+        read = sum(one.task.read for one in fresh)
+        busy = sum(one.seconds for one in fresh)
+        self.log(
+            "stage",
+            stage=stage,
+            done=len(fresh),
+            committed=len(tasks) - len(fresh),
+            seconds=round(seconds, 3),
+            busy_seconds=round(busy, 3),
+            read=read,
+            read_per_second=round(read / seconds) if seconds > 0 else None,
+        )
 
     def close(self) -> None:
         """Write the record again, with what the run came to."""

@@ -1,5 +1,7 @@
 """What a run is told, and what it tells: options, plan, progress and outcome."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
 from difflib import get_close_matches
@@ -7,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, cast, get_args
 
 from ..sources.errors import StudyError
+from .shards import Shard
 
 Device = Literal["auto", "cpu", "cuda"]
 """Processors to choose from."""
@@ -31,22 +34,62 @@ class RunOptions:
     limit: int | None = None
     """Most tasks to run; all where None. The same command then goes on."""
 
+    scheduler: str | None = None
+    """Address of a running Dask scheduler, in place of processes of this machine."""
+
+    shard: Shard | None = None
+    """The share of the tasks to run; all where None."""
+
+    profile: Path | None = None
+    """File for a profile of the run."""
+
+
+class Stop:
+    """The wish that a run stops at the next edge between tasks."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.at_work = False
+
+    def ask(self) -> None:
+        """Stop after the tasks at hand. Raises KeyboardInterrupt: the second time, and before."""
+        if self.asked or not self.at_work:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    @contextmanager
+    def patiently(self) -> Iterator[None]:
+        """While tasks are carried out: asked once, wait for those at hand."""
+        self.at_work = True
+        try:
+            yield
+        finally:
+            self.at_work = False
+
 
 def options(
     device: str | None = None,
     workers: int = 1,
     until: str | None = None,
     limit: int | None = None,
+    scheduler: str | None = None,
+    shard: str | None = None,
+    profile: Path | None = None,
 ) -> RunOptions:
     """The options of a command, checked.
 
-    Raises StudyError for a device or a stage that does not exist.
+    Raises StudyError for a device, a stage or a share that does not exist, and for two of them
+    that exclude each other.
     """
     if device is not None and device not in get_args(Device):
         raise _unknown("--device", device, get_args(Device))
     if until is not None and until not in STAGES:
         raise _unknown("--until", until, STAGES)
-    return RunOptions(cast(Device | None, device), workers, until, limit)
+    if scheduler is not None and workers > 1:
+        raise StudyError("--scheduler: expected no --workers beside it; the cluster has its own")
+    share = Shard.of(shard) if shard is not None else None
+    chosen = cast(Device | None, device)
+    return RunOptions(chosen, workers, until, limit, scheduler, share, profile)
 
 
 def _unknown(option: str, found: str, known: tuple[str, ...]) -> StudyError:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..index.composite import GreennessSum, HeatSum, Partial, ReflectanceSum
 from ..index.quality import Policy
+from ..sources.catalogues import ROLES
 from ..sources.errors import GranuleError
 from ..sources.geotiff import Form, read_geotiff, write_geotiff
 from ..sources.granules import Granule, read
@@ -20,7 +21,7 @@ from ..sources.grids import Lattice, Window
 from ..sources.products import products
 from .devices import home, on_host
 from .store import Draft, Key, Store
-from .survey import ROLES, Shelf, Survey
+from .survey import Shelf, Survey
 from .tasks import fingerprints
 
 ALGORITHM = 1

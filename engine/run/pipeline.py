@@ -1,20 +1,32 @@
 """Which stages run in which order: the one place that calls them."""
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..sources.errors import GranuleError, MachineError, RseiError, StudyError
+from ..sources.errors import GranuleError, Interrupted, MachineError, RseiError, StudyError
 from .analyses import area_tasks, table_tasks
 from .cluster import Crew, Failed, crew
 from .composites import composite_tasks
 from .devices import choice, versions
 from .journal import Journal, refuse_damaged
-from .orders import STAGES, MissingDate, Outcome, Plan, Progress, RunOptions, StagePlan, Status
+from .orders import (
+    STAGES,
+    MissingDate,
+    Outcome,
+    Plan,
+    Progress,
+    RunOptions,
+    StagePlan,
+    Status,
+    Stop,
+)
 from .partials import partial_tasks
 from .projections import project_tasks, reduce_tasks, write_tasks
 from .reading import load
+from .shards import Ready, Shard
 from .store import Store
 from .study import Study
 from .survey import Survey, survey
@@ -54,6 +66,23 @@ class Tally:
 
     spent: bool = False
     """Whether tasks were left for another time."""
+
+    left_to_others: int = 0
+    """Tasks of other shares, and those that wait for them."""
+
+
+@dataclass(frozen=True)
+class Team:
+    """Who takes part in a run."""
+
+    people: Crew
+    """Who carries out the tasks."""
+
+    progress: Progress
+    """Who watches."""
+
+    stop: Stop
+    """Who may end it."""
 
 
 def plan(study: Study) -> Plan:
@@ -115,29 +144,40 @@ def _stage_plans(found: Survey, store: Store) -> tuple[StagePlan, ...]:
     return tuple(plans.values())
 
 
-def run(study: Study, options: RunOptions, progress: Progress) -> Outcome:
+def run(study: Study, options: RunOptions, progress: Progress, stop: Stop | None = None) -> Outcome:
     """Carry out a study up to ``options.until``; what is committed already is not done again.
 
     A task that fails is reported and the others go on, unless nothing is left to do without it.
-    Raises RseiError where the study cannot go on.
+    With ``options.shard``, tasks of the other shares, and those that wait for them, are left.
+    Raises RseiError where the study cannot go on; Interrupted, after the tasks at hand, when
+    ``stop`` is asked.
     """
+    stop = stop or Stop()
     store = Store(study.study.out, versions())
     with joined(store, study.resolved()):
         found = survey(study)
         processor = choice(options.device or study.compute.device, _size(found))
-        journal = Journal(store, found, processor.device)
+        journal = Journal(store, found, processor.device, options.shard)
         journal.open()
         try:
             refuse_damaged(journal)
             progress.say(f"device: {processor.device}, {processor.reason}")
             tally = Tally(options.limit)
-            with crew(options.workers, study.compute.memory_bytes) as people:
+            ready = Ready(store)
+            with crew(options, study.compute.memory_bytes, progress) as people, stop.patiently():
                 for stage, make in _until(options.until):
-                    _wave(stage, make(found, processor.device), people, progress, journal, tally)
-                    if tally.spent:
+                    tasks = make(found, processor.device)
+                    ready.add(tasks)
+                    mine = _share(tasks, options.shard, ready, tally)
+                    _wave(stage, mine, Team(people, progress, stop), journal, tally)
+                    if tally.spent or stop.asked:
                         break
         finally:
             journal.close()
+    if stop.asked:
+        raise Interrupted(
+            f"stopped between two tasks, {tally.done} done; the same command goes on from here"
+        )
     return Outcome(
         out=store.folder,
         done=tally.done,
@@ -145,7 +185,7 @@ def run(study: Study, options: RunOptions, progress: Progress) -> Outcome:
         failed=tuple((f"{one.task.stage} {one.task.name}", str(one.error)) for one in tally.failed),
         skipped=journal.quarantined(),
         warnings=journal.warnings(),
-        complete=options.until is None and not tally.spent,
+        complete=options.until is None and not tally.spent and not tally.left_to_others,
     )
 
 
@@ -154,34 +194,41 @@ def _until(last: str | None) -> list[tuple[str, Callable[[Survey, str], tuple[Ta
     return [wave for wave in WAVES if STAGES.index(wave[0]) <= end]
 
 
-def _wave(
-    stage: str,
-    tasks: Sequence[Task],
-    people: Crew,
-    progress: Progress,
-    journal: Journal,
-    tally: Tally,
-) -> None:
+def _share(
+    tasks: tuple[Task, ...], shard: Shard | None, ready: Ready, tally: Tally
+) -> tuple[Task, ...]:
+    """The tasks of this share that can be done now; without shares, all."""
+    if shard is None:
+        return tasks
+    mine = tuple(task for task in tasks if shard.takes(task) and all(map(ready, task.inputs)))
+    tally.left_to_others += len(tasks) - len(mine)
+    return mine
+
+
+def _wave(stage: str, tasks: Sequence[Task], team: Team, journal: Journal, tally: Tally) -> None:
     """Carry out the tasks of a wave; raises the first error where every one fails."""
     possible = [task for task in tasks if not tally.lost & set(task.inputs)]
     tally.lost |= {f"{task.stage} {task.name}" for task in tasks if task not in possible}
     todo = _allowed(possible, journal.store, tally)
-    progress.begin(stage, len(todo), sum(task.read for task in todo))
-    failed = 0
-    for one in people.each(todo, journal.store):
-        progress.advance(stage, 1, one.task.read)
+    team.progress.begin(stage, len(todo), sum(task.read for task in todo))
+    failed, done, begun = 0, [], time.monotonic()
+    for one in team.people.each(todo, journal.store, team.stop):
+        team.progress.advance(stage, 1, one.task.read)
         if isinstance(one, Done):
             journal.note(one)
+            done.append(one)
             tally.done += one.fresh
             tally.committed += not one.fresh
             continue
         failed += 1
         tally.failed.append(one)
         tally.lost.add(f"{one.task.stage} {one.task.name}")
-        journal.log("failed", stage=stage, task=one.task.name, reason=str(one.error))
-        progress.say(f"failed: {stage} {one.task.name}: {one.error}")
+        reason = {"reason": str(one.error)} | ({"trace": one.trace} if one.trace else {})
+        journal.log("failed", stage=stage, task=one.task.name, **reason)
+        team.progress.say(f"failed: {stage} {one.task.name}: {one.error}")
         if _ends_the_run(one.error, journal):
             raise one.error
+    journal.stage(stage, done, time.monotonic() - begun)
     if tasks and failed + len(tasks) - len(possible) == len(tasks):
         raise tally.failed[0].error
 

@@ -10,15 +10,13 @@ import shapely
 
 from ..index.season import Season
 from ..sources.areas import Area, areas, distinct, inside, require_pixels
+from ..sources.catalogues import ROLES
 from ..sources.errors import GridError, InputError
 from ..sources.granules import BadGranule, Catalogue, Granule, catalogue
 from ..sources.grids import Lattice, Window
 from ..sources.located import name_of
 from ..sources.products import products
 from .study import AreaSettings, Study
-
-ROLES = ("reflectance", "greenness", "heat")
-"""Roles of the products, in the order in which a partial holds them."""
 
 
 @dataclass(frozen=True)

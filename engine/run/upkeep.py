@@ -19,7 +19,7 @@ RUN = "run.json"
 LIVE = "store/live"
 """Folder of a note for each process that is running a study in the folder."""
 
-UNCOMMITTED = ("figures/", "stac/", f"{MARKERS}/", f"{LIVE}/")
+UNCOMMITTED = ("figures/", "stac/", "store/logs/", f"{MARKERS}/", f"{LIVE}/")
 """Folders whose files carry no marker: they hold times, or can be drawn again."""
 
 RECORDS = {RUN, "report.html", "quarantine.csv", "log.jsonl"}

@@ -29,6 +29,7 @@ from rsei.engine.run.orders import (
     StagePlan,
     Status,
 )
+from rsei.engine.run.shards import Shard
 from rsei.engine.sources.errors import GranuleError, Interrupted, MachineError, StudyError
 
 COMMANDS = "demo init plan run status verify clean inspect doctor".split()
@@ -68,7 +69,7 @@ class Pipeline(ModuleType):
         areas, bad = (("Tangshan", 62_000),), ((Path("a.hdf"), "is truncated"),)
         return Plan("t", Path("out"), "cpu", 2**33, areas, stages, 60, 2, bad, missing, ("beware",))
 
-    def run(self, study: Any, options: RunOptions, progress: Any) -> Outcome:
+    def run(self, study: Any, options: RunOptions, progress: Any, stop: Any = None) -> Outcome:
         self.answer(options)
         progress.begin("partial", 2, 2**20)
         progress.advance("partial", 2, 2**20)
@@ -100,8 +101,8 @@ def test_help_lists_what_exists_and_nothing_else() -> None:
     commands = rsei("--help").stdout.split("Commands:")[1]
     assert re.findall(r"^  ([a-z]+)  ", commands, re.MULTILINE) == COMMANDS
     assert "..." not in commands  # a line that had to be cut
-    for option in ("--scheduler", "--shard"):
-        assert option not in rsei("run", "--help").stdout
+    for option in ("--scheduler", "--shard", "--workers", "--until"):
+        assert option in rsei("run", "--help").stdout
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -147,10 +148,10 @@ def test_plan_prints_the_plan(study: Path, pipeline: Pipeline) -> None:
 
 
 def test_run_hands_its_options_on(study: Path, pipeline: Pipeline) -> None:
-    words = "--device cpu --workers 2 --until write --limit 7".split()
+    words = "--device cpu --workers 2 --until write --limit 7 --shard 8/8".split()
     found = rsei("run", study, *words)
     assert found.exit_code == 0, found.stderr
-    assert pipeline.calls == [(RunOptions("cpu", 2, "write", 7),)]
+    assert pipeline.calls == [(RunOptions("cpu", 2, "write", 7, shard=Shard(0, 8)),)]
     assert "3 tasks done, 4 found done" in found.stdout and "said" in found.stderr
     assert "partial: 2 of 2 tasks, 1.0 MiB of 1.0 MiB" in found.stderr
 
@@ -162,7 +163,9 @@ def test_run_hands_its_options_on(study: Path, pipeline: Pipeline) -> None:
         (["--until", "projct"], "did you mean project?"),
         (["--limit", "0"], "--limit"),
         (["--workers", "none"], "--workers"),
-        (["--shard", "1/2"], "No such option"),
+        (["--shard", "3/2"], "expected i/n with i from 0 to n - 1 or from 1 to n, found '3/2'"),
+        (["--shard", "0/0"], "expected i/n"),
+        (["--workers", "2", "--scheduler", "tcp://a:1"], "expected no --workers beside it"),
     ],
 )
 def test_a_wrong_option_is_a_usage_error(

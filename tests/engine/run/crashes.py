@@ -152,10 +152,13 @@ def trial(root: Path, stores: type[Store], number: int, duration: float) -> tupl
 
 
 def main(root: Path, trials: int, stores: type[Store]) -> None:
-    start = time.perf_counter()
-    for kind in KINDS:
-        make(Store(root / "timing"), kind, "strict")
-    run = partial(trial, root, stores, duration=time.perf_counter() - start)
+    durations = []
+    for number in range(3):  # the quickest: a writer that has ended cannot be killed
+        start = time.perf_counter()
+        for kind in KINDS:
+            make(Store(root / f"timing{number}"), kind, "strict")
+        durations.append(time.perf_counter() - start)
+    run = partial(trial, root, stores, duration=min(durations))
     outcomes = [run(number) for number in range(trials)]
     died = sum(dead for dead, _ in outcomes)
     print(json.dumps({"died": died, "wrong": [line for _, wrong in outcomes for line in wrong]}))

@@ -1,0 +1,300 @@
+"""Carry out tasks in the processes of a Dask cluster, and outlive those that die."""
+
+import logging
+import os
+import signal
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import fields
+from functools import cache, partial
+from importlib.util import find_spec
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import dask
+import distributed
+from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin
+from distributed.client import FutureCancelledError
+
+from ..sources.errors import MachineError, StudyError
+from .cluster import Failed, TaskError, attempt
+from .devices import versions
+from .disk import host
+from .orders import Stop
+from .store import Store
+from .tasks import Done, Task
+from .upkeep import RUN
+
+AHEAD = 3
+"""Tasks handed out for each worker: the next is at hand while the last one's marker travels."""
+
+TRIES = 3
+"""Workers that a task may lose before it is given up; the last try is alone on the cluster."""
+
+PULSE = 5.0
+"""Seconds between two looks at a cluster that sends no result."""
+
+PATIENCE = 300.0
+"""Seconds that a cluster may be without any worker, such as between two jobs of a queue."""
+
+ANSWER = 30.0
+"""Seconds in which a scheduler has to answer."""
+
+LEAST = 512 << 20
+"""Bytes that a worker needs for the libraries and one strip."""
+
+CONFIG = {
+    # We count the tries ourselves: Dask's count also blames the tasks that only stood in line.
+    "distributed.scheduler.allowed-failures": 0,
+    # Our results are a few kB; a worker that pauses or spills would only stand still.
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": 0.95,
+}
+"""Settings of a cluster of our own."""
+
+
+class Workers:
+    """The processes of a Dask cluster, which may come and go."""
+
+    def __init__(self, client: Client, dashboard: str | None) -> None:
+        self.client, self.dashboard = client, dashboard
+        self.threads, self.asked, self.seen = 1, -PULSE, time.monotonic()
+
+    def each(self, tasks: Iterable[Task], store: Store, stop: Stop) -> Iterator[Done | Failed]:
+        """What came of each task, as they end.
+
+        A task whose worker died is tried again among the others, and the last time alone: what
+        dies then is its own fault, not a neighbour's. Raises MachineError where the cluster is
+        lost.
+        """
+        lost: Counter[str] = Counter()
+        alone: list[Task] = []
+        again: deque[Task] = deque()
+        for task, future in self._ended(_Stream(iter(tasks), again), store, stop, None):
+            if result := self._result(task, future):
+                yield result
+                continue
+            lost[_label(task)] += 1
+            (again if lost[_label(task)] < TRIES - 1 else alone).append(task)
+        for one in alone:
+            for task, future in self._ended(iter([one]), store, stop, 1):
+                yield self._result(task, future) or Failed(task, _poison(lost[_label(task)] + 1))
+
+    def _ended(
+        self, tasks: Iterator[Task], store: Store, stop: Stop, most: int | None
+    ) -> Iterator[tuple[Task, Future]]:
+        """Tasks with their ended futures; ``most`` are handed out at a time."""
+        ended: SimpleQueue[Future] = SimpleQueue()
+        running: dict[str, tuple[Task, Future]] = {}
+        stopping = False
+        try:
+            while True:
+                room = 0 if stop.asked else (most or AHEAD * self._cores()) - len(running)
+                for _, task in zip(range(room), tasks):
+                    future = self.client.submit(remotely, task, store, pure=False)
+                    running[future.key] = task, future
+                    future.add_done_callback(ended.put)
+                if not running:
+                    return
+                if stop.asked and not stopping:
+                    stopping = True
+                    self._call_back(running)
+                try:
+                    future = ended.get(timeout=PULSE)
+                except Empty:
+                    continue
+                task, _ = running.pop(future.key, (None, None))
+                if task and not (stop.asked and future.status == "error"):
+                    yield task, future
+        finally:
+            self.client.cancel([future for _, future in running.values()], force=True)
+
+    def _call_back(self, running: dict[str, tuple[Task, Future]]) -> None:
+        """Take back the tasks that no worker has begun yet."""
+        begun = {key for keys in self.client.run(_begun).values() for key in keys}
+        for key in [key for key in running if key not in begun]:
+            _, future = running.pop(key)
+            self.client.cancel([future], force=True)
+
+    def _result(self, task: Task, future: Future) -> Done | Failed | None:
+        """What came of a task; None where its worker died."""
+        try:
+            # An answer that was lost with its worker is waited for: Dask asks for it once more.
+            return future.result()(task)
+        except KilledWorker:
+            return None
+        except FutureCancelledError:
+            raise MachineError(self._gone()) from None
+        except Exception as error:  # it could not even be read there, or its answer here
+            reason = f"unexpected {type(error).__name__} in a worker: {error}"
+            return Failed(task, TaskError(reason))
+
+    def _cores(self) -> int:
+        """Threads of all workers, asked for now and then: a cluster may grow and shrink.
+
+        Raises MachineError where the scheduler is gone, or no worker came for long.
+        """
+        now = time.monotonic()
+        if now - self.asked < PULSE:
+            return self.threads
+        if self.client.status == "closed":
+            raise MachineError(self._gone())
+        if self.client.status == "running":
+            found = sum(self.client.nthreads().values())
+            self.asked, self.threads = now, max(1, found)
+            self.seen = now if found else self.seen
+        if now - self.seen > PATIENCE:
+            raise MachineError(
+                f"{self._address}: expected workers, found none for {PATIENCE:.0f} s; start some, "
+                "or see their logs for why they end"
+            )
+        return self.threads
+
+    @property
+    def _address(self) -> str:
+        return str(self.client.scheduler.address if self.client.scheduler else "the cluster")
+
+    def _gone(self) -> str:
+        return f"{self._address}: lost the scheduler; start it again, then the same command"
+
+
+class _Stream(Iterator[Task]):
+    """Tasks, and whatever is put into ``again``: it may go on after it seemed to end."""
+
+    def __init__(self, tasks: Iterator[Task], again: deque[Task]) -> None:
+        self.tasks, self.again = tasks, again
+
+    def __next__(self) -> Task:
+        return self.again.popleft() if self.again else next(self.tasks)
+
+
+def _begun(dask_worker: Any) -> list[str]:
+    """Keys of the tasks that a worker is carrying out."""
+    return [task.key for task in dask_worker.state.executing]
+
+
+def _label(task: Task) -> str:
+    return f"{task.stage} {task.name}"
+
+
+def _poison(tries: int) -> TaskError:
+    return TaskError(
+        f"its worker died {tries} times; it crashes, or takes more than a worker's memory: see "
+        "the workers' logs, or try it with fewer --workers"
+    )
+
+
+def remotely(task: Task, store: Store) -> Callable[[Task], Done | Failed]:
+    """Carry out a task in a worker; the answer leaves out the task, which the asker has."""
+    os.environ.setdefault("RSEI_THREADS", "1")  # a worker is one core, unless its owner says more
+    found: Done | Failed
+    try:
+        require_same(store)
+    except MachineError as error:
+        found = Failed(task, error)
+    else:
+        found = attempt(task, store)
+    return partial(type(found), **{f.name: getattr(found, f.name) for f in fields(found)[1:]})
+
+
+def require_same(store: Store) -> None:
+    """Raise MachineError in a worker with other software, or without the run's folder."""
+    ours = _versions()
+    for name in ("python", "rsei", "numpy", "numba", "rasterio"):
+        there, here = store.versions.get(name), ours.get(name)
+        if there != here and there is not None:
+            raise MachineError(
+                f"worker on {host()}: expected {name} {there} as in the run, found {here}; "
+                "install the same software on every node"
+            )
+    if store.disk.size(store.folder / RUN) is None:
+        raise MachineError(
+            f"worker on {host()}: expected the run folder {store.folder}, found none; workers "
+            "need the same file system as the run"
+        )
+
+
+@cache
+def _versions() -> Mapping[str, str]:
+    return versions()
+
+
+class Steadfast(WorkerPlugin):  # type: ignore[misc]
+    """A worker that leaves interruptions, which a terminal sends to all, to the run."""
+
+    def setup(self, worker: Any) -> None:
+        """Ignore the signals that ask a run to stop; the run stops its workers itself."""
+        for name in ("SIGINT", "SIGUSR1"):
+            if number := getattr(signal, name, None):
+                signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def processes(workers: int, memory: int, profile: Path | None) -> Iterator[Workers]:
+    """``workers`` processes of this machine, which share ``memory`` bytes; they end with it.
+
+    Raises StudyError where the share of a worker is too small.
+    """
+    if memory // workers < LEAST:
+        raise StudyError(
+            f"--workers: expected at least {LEAST >> 20} MiB of memory a worker, found "
+            f"{memory // workers >> 20} of compute.memory; take fewer workers or set it higher"
+        )
+    seen = find_spec("bokeh") is not None
+    with dask.config.set(CONFIG), _environment(RSEI_THREADS="1"):
+        cluster = LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=memory // workers,
+            dashboard_address="127.0.0.1:0" if seen else None,
+            silence_logs=logging.CRITICAL,
+        )
+        with cluster, Client(cluster) as client, _profiled(profile):
+            client.register_plugin(Steadfast())
+            yield Workers(client, client.dashboard_link if seen else None)
+
+
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    """Set variables that processes inherit, for now."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+
+
+@contextmanager
+def joined_cluster(address: str, profile: Path | None) -> Iterator[Workers]:
+    """The workers of the scheduler at ``address``, which stay when the run ends.
+
+    Raises MachineError where none answers.
+    """
+    try:
+        client = Client(address, timeout=ANSWER)
+    except (OSError, ValueError) as error:
+        raise MachineError(
+            f"--scheduler {address}: expected a Dask scheduler, found none: {error}; start one "
+            "with `dask scheduler`, and name the address that it prints"
+        ) from error
+    with client, _profiled(profile):
+        yield Workers(client, client.dashboard_link)
+
+
+def _profiled(profile: Path | None) -> Any:
+    """Dask's performance report, written to ``profile`` at the end."""
+    if profile is None:
+        return nullcontext()
+    if find_spec("bokeh") is None:
+        raise MachineError("--profile: with workers, it needs bokeh; pip install bokeh")
+    return distributed.performance_report(str(profile))
