@@ -10,8 +10,8 @@ from . import figures_drivers, figures_index, figures_study, figures_zones
 from .findings import Findings, Site
 from .style import drawable, saved
 
-KINDS = ("png", "svg", "pdf")
-"""Files of each figure."""
+KINDS = ("png", "svg")
+"""Files of each figure: pixels, and lines that stay sharp at any size."""
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,8 @@ def coverage(table: pd.DataFrame) -> Figure:
         drawing = figure(TWO_COLUMNS, 0.9 + 0.2 * len(rows))
         axes = drawing.subplots()
         colours = ListedColormap(list(STATUSES.values()))
-        axes.pcolormesh(grid, cmap=colours, vmin=-0.5, vmax=2.5, edgecolors="white", lw=0.3)
+        look = {"vmin": -0.5, "vmax": 2.5, "edgecolors": "white", "lw": 0.3, "rasterized": True}
+        axes.pcolormesh(grid, cmap=colours, **look)
         axes.invert_yaxis()
         axes.set_yticks(np.arange(len(rows)) + 0.5, [f"{p}  {t}" for p, t in rows])
         axes.set_xticks(starts, [years[i] for i in starts], ha="left")

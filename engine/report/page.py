@@ -136,7 +136,7 @@ def _figures(findings: Findings, sketches: tuple[Sketch, ...], folder: str) -> l
                 "title": sketch.title,
                 "caption": sketch.caption,
                 "image": image,
-                "file": f"{folder}/{sketch.name}.pdf",
+                "file": f"{folder}/{sketch.name}.svg",
                 "shape": "broad" if broad else "narrow",
             }
         )

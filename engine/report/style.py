@@ -7,10 +7,12 @@ from functools import cache
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from cmcrameri import cm
 from matplotlib.colors import BoundaryNorm, ListedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
 INCH = 25.4
@@ -125,14 +127,16 @@ def saved(drawing: Figure, kind: str) -> bytes:
     undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[kind]
     buffer = io.BytesIO()
     with styled():
+        if isinstance(drawing.get_layout_engine(), ConstrainedLayoutEngine):
+            # Making room takes a third of the time: once is enough for files of all kinds.
+            drawing.draw_without_rendering()
+            drawing.set_layout_engine("none")
         drawing.savefig(buffer, format=kind, metadata=undated)
     return buffer.getvalue()
 
 
 def percent_limits(values: NDArray[Any], reach: float = 1.0) -> tuple[float, float]:
     """Limits of a colour scale that the ``reach`` percent of either end may leave."""
-    import numpy as np
-
     known = values[np.isfinite(values)]
     if not known.size:
         return 0.0, 1.0

@@ -1,0 +1,97 @@
+"""A small run with mines, of an area with a hostile name and of a plain one."""
+
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import studies
+from reported import HOSTILE, PITS
+
+from rsei.engine.analysis import change, densities, grades, mines, rings, series
+from rsei.engine.analysis.stacks import Stack, parts_of
+from rsei.engine.report.findings import Findings, with_text_epochs
+from rsei.engine.run import reporting
+from rsei.engine.run.store import Store
+from rsei.engine.sources.geotiff import read_geotiff, window_in
+from rsei.engine.sources.grids import SINUSOIDAL_500M, Lattice
+from rsei.engine.sources.rasterfiles import opened_tiff
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder, with its report."""
+    granules = studies.write_all(tmp_path_factory.mktemp("granules"))
+    home = tmp_path_factory.mktemp("study")
+    gpd.GeoDataFrame(geometry=PITS, crs="OGC:CRS84").to_file(home / "mines.gpkg", engine="pyogrio")
+    other = f'[[area]]\nname = "Plain"\nbounds = {[119.80, 39.95, 119.90, 40.03]}\n'
+    name = HOSTILE.replace('"', '\\"')
+    area = f'name = "{name}"\nbounds = {list(studies.BOUNDS)}\nmines = "mines.gpkg"\n\n{other}'
+    file = studies.written(home, granules, area=area)
+    studies.run(file)
+    reporting.report(home / "run", studies.Silent())
+    return home / "run"
+
+
+@pytest.fixture(scope="session")
+def findings(folder: Path) -> Findings:
+    return reporting.findings(Store(folder))
+
+
+@pytest.fixture(scope="session")
+def full(findings: Findings) -> Findings:
+    """The same, with every table of areas and mines."""
+    site = findings.sites[0]
+    stack, crs = stacked(findings), "OGC:CRS84"
+    zones = parts_of(stack, PITS, crs)
+    found = {
+        "series": series.series(stack, zones),
+        "latitude": series.latitude_profile(stack, PITS, crs),
+        "densities": densities.densities(stack, zones),
+        "grades": grades.grades(stack, zones),
+        "mines": mines.mine_table(stack, PITS, crs),
+        "rings": rings.Rings.of(stack, PITS, crs).table(stack),
+    }
+    found["ring_fits"] = rings.ring_fits(found["rings"])
+    found["breakpoints"] = rings.breakpoints(found["ring_fits"])
+    found["size_classes"] = mines.size_classes(found["mines"])
+    found["contrast"] = change.contrast(found["series"])
+    tables = {name: with_text_epochs(table) for name, table in found.items()}
+    more = Findings(findings.folder, findings.record, (site,))
+    vars(more)["tables"] = {**findings.tables, **tables, **drivers(stack)}
+    return more
+
+
+def stacked(findings: Findings) -> Stack:
+    """The maps of the first area."""
+    site = findings.sites[0]
+    paths = [site.folder / f"rsei/{site.slug}/{epoch}.tif" for epoch in site.epochs]
+    with opened_tiff(paths[0]) as dataset:
+        lattice = Lattice.of(SINUSOIDAL_500M.crs, dataset.transform)
+    layers = [read_geotiff(path, lattice)[0] for path in paths]
+    return Stack(site.name, lattice, window_in(paths[0], lattice), site.epochs, np.stack(layers))
+
+
+def drivers(stack: Stack) -> dict[str, pd.DataFrame]:
+    """Tables of drivers with a known relation: elevation explains the index, GDP does not."""
+    rng = np.random.default_rng(5)
+    y, x = np.mgrid[0:20, 0:30] * 1000.0
+    dem = x.reshape(-1) / 30 + rng.normal(0, 20, x.size)
+    rsei = np.clip(dem / 1000, 0, 1)
+    table = pd.DataFrame({"area": stack.area, "x": x.reshape(-1), "y": y.reshape(-1)})
+    table = table.assign(rsei=rsei, dem=dem, gdp=rng.random(x.size))
+    table["split"] = np.where(rng.random(x.size) < 0.3, "valid", "train")
+    predictions = table[["area", "x", "y"]].assign(predicted=rsei * 0.9 + 0.05)
+    names = ["dem", "gdp"]
+    correlation = pd.DataFrame({"area": stack.area, "driver": names, "pearson": [0.97, 0.01]})
+    importance = pd.DataFrame({"area": stack.area, "driver": names, "estimator": "oob"})
+    scores = {"area": stack.area, "r2": 0.9, "rmse": 0.03, "n_valid": 180, "r2_block": 0.8}
+    return {
+        "drivers": table,
+        "predictions": predictions,
+        "correlation": correlation.assign(p_eff=[0.001, 0.9]),
+        "importance": importance.assign(scaled=[120.0, 2.0], rank=[1.0, 2.0]),
+        "forest": pd.DataFrame([scores]),
+        "ranking": pd.DataFrame({"driver": names, "rank_sum": [1.0, 2.0], "rank": [1.0, 2.0]}),
+    }

@@ -1,0 +1,153 @@
+"""The page in a real browser, offline: no error, no request, and everything answers."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reported import HOSTILE
+
+from rsei.engine.report.findings import Findings
+from rsei.engine.sources.grids import LONLAT, carrier
+
+BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (BROWSER and DRIVER), reason="needs chromium and chromium-driver"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser(folder: Path) -> Iterator[Any]:
+    webdriver = pytest.importorskip("selenium.webdriver")
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = BROWSER
+    for switch in (
+        "headless=new",
+        "no-sandbox",
+        "disable-gpu",
+        "disable-background-networking",
+        "window-size=1200,1000",
+    ):
+        options.add_argument(f"--{switch}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    try:
+        driver.get((folder / "report.html").as_uri())
+        until(driver, "return document.body.dataset.ready === 'yes'")
+        yield driver
+    finally:
+        driver.quit()
+
+
+def until(browser: Any, script: str) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(browser, 20).until(lambda driver: driver.execute_script(script))
+
+
+def shows(browser: Any, state: str) -> None:
+    """Wait until the map shows area, layer and number of the epoch."""
+    picture = "document.querySelector('#map img.pixels')?.dataset.shows"
+    until(browser, f"return {picture} === '{state}'")
+
+
+def find(browser: Any, selector: str) -> Any:
+    return browser.find_element("css selector", selector)
+
+
+def test_it_starts_with_the_last_epoch(browser: Any, findings: Findings) -> None:
+    last = findings.sites[0].epochs[-1]
+    shows(browser, "0,rsei,1")
+    assert find(browser, "#epoch-name").text == str(last)
+
+
+def test_the_slider_changes_the_epoch_from_the_keyboard(browser: Any, findings: Findings) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    find(browser, "#epoch").send_keys(Keys.ARROW_LEFT)
+    shows(browser, "0,rsei,0")
+    assert find(browser, "#epoch-name").text == str(findings.sites[0].epochs[0])
+    find(browser, "#epoch").send_keys(Keys.ARROW_RIGHT)
+    shows(browser, "0,rsei,1")
+
+
+def test_the_layer_can_be_a_change(browser: Any) -> None:
+    find(browser, "input[value=first]").click()
+    shows(browser, "0,first,1")
+    assert "to" in find(browser, "#epoch-name").text
+    assert "loss" in find(browser, "#legend").text
+    find(browser, "input[value=rsei]").click()
+    shows(browser, "0,rsei,1")
+
+
+def test_a_click_tells_the_values_of_the_pixel(browser: Any, findings: Findings) -> None:
+    find(browser, "#map").click()
+    until(browser, "return document.querySelectorAll('#values tbody tr').length === 2")
+    place = find(browser, "#values caption").text
+    lat, lon = map(float, place.removeprefix("RSEI at ").split(":")[0].split(", "))
+    site = findings.sites[0]
+    cells = browser.find_elements("css selector", "#values tbody td")
+    for epoch, cell in zip(site.epochs, cells):
+        layer = site.rsei(epoch)
+        x, y = carrier(LONLAT, layer.crs).transform(lon, lat)
+        column = int((x - layer.transform.c) / layer.transform.a)
+        row = int((y - layer.transform.f) / layer.transform.e)
+        around = layer.values[row - 1 : row + 2, column - 1 : column + 2]
+        # The picture is warped: the nearest pixel may be a neighbour.
+        assert min(abs(around.reshape(-1) - float(cell.text))) <= 0.0075
+
+
+def test_outlines_come_and_go(browser: Any) -> None:
+    paths = "return document.querySelectorAll('#map svg path').length"
+    before = browser.execute_script(paths)
+    find(browser, "#mines").click()
+    assert browser.execute_script(paths) == before - 1
+    find(browser, "#mines").click()
+    assert browser.execute_script(paths) == before
+
+
+def test_opacity_follows_its_slider(browser: Any) -> None:
+    script = "const o = document.getElementById('opacity'); o.value = 40;"
+    browser.execute_script(script + "o.dispatchEvent(new Event('input'));")
+    assert find(browser, "#map img.pixels").value_of_css_property("opacity") == "0.4"
+
+
+def test_the_other_area_can_be_chosen(browser: Any) -> None:
+    find(browser, "#site option:last-child").click()
+    shows(browser, "1,rsei,1")
+    find(browser, "#centre").click()
+    until(browser, "return document.querySelectorAll('#values tbody tr').length === 2")
+
+
+def test_a_hostile_name_does_nothing(browser: Any) -> None:
+    assert browser.title.startswith("small") and "caught" not in browser.title
+    assert HOSTILE in find(browser, "main h2 ~ * , #area-1, body").text or HOSTILE in (
+        browser.execute_script("return document.body.textContent")
+    )
+
+
+def test_it_can_be_printed_without_the_map(browser: Any) -> None:
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert not find(browser, "#map-part").is_displayed()
+        assert find(browser, "figure").is_displayed()
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_no_error_and_no_request(browser: Any) -> None:
+    """Last of the module: what the browser noted while all the others ran."""
+    assert [one for one in browser.get_log("browser") if one["level"] != "INFO"] == []
+    events = [json.loads(one["message"])["message"] for one in browser.get_log("performance")]
+    asked = {
+        event["params"]["request"]["url"].split(":")[0]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    }
+    assert asked <= {"file", "data", "blob"}

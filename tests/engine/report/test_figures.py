@@ -1,0 +1,122 @@
+"""Figures are drawn of whatever there is, and look the same each time."""
+
+import xml.etree.ElementTree as ET
+from io import BytesIO
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from rsei.engine.report import figures, figures_drivers, figures_index
+from rsei.engine.report.findings import Findings
+from rsei.engine.report.style import (
+    CHANGE_MAP,
+    ONE_COLUMN,
+    RSEI_MAP,
+    TWO_COLUMNS,
+    drawable,
+    grades_map,
+    saved,
+)
+
+NAMES = {sketch.name for sketch in (*figures.OF_AN_AREA, *figures.OF_THE_RUN)}
+
+DEUTERANOPIA = np.array(
+    [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ]
+)
+"""Linear RGB as seen without green cones. Source: Machado et al. (2009), severity 1.0."""
+
+
+XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+"""CIE XYZ of linear sRGB. Source: IEC 61966-2-1."""
+
+
+def linear(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def lab(flat: NDArray[np.float64]) -> NDArray[np.float64]:
+    """CIE L*a*b* of linear sRGB, D65."""
+    matrix = np.array(
+        [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    )
+    xyz = flat @ matrix.T / np.array([0.9505, 1.0, 1.089])
+    f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
+    lightness = 116 * f[:, 1] - 16
+    return np.stack([lightness, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1)
+
+
+def test_lightness_of_the_index_falls_all_the_way() -> None:
+    colours = linear(RSEI_MAP(np.linspace(0, 1, 101))[:, :3])
+    assert (np.diff(lab(colours)[:, 0]) < 0).all()
+
+
+@pytest.mark.parametrize("seen", [np.eye(3), DEUTERANOPIA], ids=["all cones", "no green cones"])
+def test_neighbouring_classes_can_be_told_apart(seen: NDArray[np.float64]) -> None:
+    """A difference of 2.3 is just noticeable; Mahy et al. (1994)."""
+    colours, _ = grades_map([step / 10 for step in range(11)])
+    shades = np.array(colours.colors)[:, :3]
+    found = lab(np.clip(linear(shades) @ seen.T, 0, 1))
+    assert np.linalg.norm(np.diff(found, axis=0), axis=1).min() > 2.3
+
+
+def test_loss_and_gain_are_equally_strong() -> None:
+    ends = linear(np.array([CHANGE_MAP(0.1)[:3], CHANGE_MAP(0.9)[:3]]))
+    assert abs(np.subtract(*lab(ends)[:, 0])) < 12
+
+
+def test_every_figure_of_the_study_is_drawn(full: Findings) -> None:
+    drawn = [*figures.of_an_area(full, full.sites[0]), *figures.of_the_run(full)]
+    # One area alone is not compared with others.
+    assert {one.sketch.name for one in drawn} == NAMES - {"areas"}
+    for one in drawn:
+        with Image.open(BytesIO(one.files["png"])) as image:
+            width = image.width / 300
+        assert ONE_COLUMN * 0.9 < width < TWO_COLUMNS * 1.05
+        assert ET.fromstring(one.files["svg"]).tag.endswith("svg")
+
+
+@pytest.mark.parametrize(("kind", "start"), [("pdf", b"%PDF"), ("png", b"\x89PNG")])
+def test_a_figure_can_be_saved_otherwise(findings: Findings, kind: str, start: bytes) -> None:
+    table = findings.of("coverage")
+    assert table is not None
+    assert saved(figures_index.coverage(table), kind).startswith(start)
+
+
+def test_a_figure_without_its_table_is_left_out(findings: Findings) -> None:
+    bare = Findings(findings.folder, findings.record, findings.sites)
+    vars(bare)["tables"] = {}
+    drawn = {one.sketch.name for one in figures.of_an_area(bare, bare.sites[1])}
+    needing = {sketch.name for sketch in figures.OF_AN_AREA if sketch.needs}
+    assert "maps" in drawn and not drawn & needing
+
+
+def test_the_same_figure_has_the_same_bytes(findings: Findings) -> None:
+    table = findings.of("pca", findings.sites[0].name)
+    assert table is not None
+    first, second = (saved(figures_index.loadings(table), "svg") for _ in range(2))
+    assert first == second
+
+
+def test_a_name_without_letters_in_the_font_is_replaced() -> None:
+    assert drawable("Huángshí", "x") == "Huángshí"
+    assert drawable("黄石", "huangshi") == "huangshi"
+
+
+def test_rows_become_the_raster_they_came_from() -> None:
+    rng = np.random.default_rng(3)
+    raster = rng.random((5, 7))
+    rows, columns = np.mgrid[0:5, 0:7]
+    table = figures_drivers.pd.DataFrame(
+        {"x": columns.reshape(-1) * 1000.0, "y": -rows.reshape(-1) * 1000.0}
+    ).assign(value=raster.reshape(-1))
+    kept = table.sample(frac=0.8, random_state=1)
+    found = figures_drivers.gridded(kept, "value")
+    there = np.isfinite(found)
+    assert there.sum() == len(kept)
+    np.testing.assert_array_equal(found[there], raster[there])

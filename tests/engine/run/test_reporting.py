@@ -1,0 +1,122 @@
+"""Reports are made by tasks, and one data set holds the run."""
+
+import csv
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+import shapely
+import studies
+import xarray as xr
+
+from rsei.engine.run import reporting
+from rsei.engine.run.opening import VARIABLES, open_run
+from rsei.engine.run.store import Store
+from rsei.engine.run.tasks import carry_out
+from rsei.engine.sources.errors import StudyError
+
+pytestmark = pytest.mark.slow
+
+OTHER = f'[[area]]\nname = "Other"\nbounds = {[119.80, 39.95, 119.88, 40.03]}\n'
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    granules = studies.write_all(tmp_path_factory.mktemp("granules"))
+    home = tmp_path_factory.mktemp("study")
+    edge = gpd.GeoDataFrame(geometry=[shapely.box(*studies.BOUNDS)], crs="OGC:CRS84")
+    edge.to_file(home / "edge.gpkg", engine="pyogrio")
+    area = f'name = "Town"\nboundary = "edge.gpkg"\n\n{OTHER}'
+    path = studies.written(home, granules, area=area)
+    studies.run(path, until="analyse")
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(file: Path) -> Path:
+    return file.parent / "run"
+
+
+def test_tasks_are_done_once(folder: Path) -> None:
+    store = Store(folder)
+    areas = tuple(reporting.FiguresTask(slug) for slug in ("town", "other"))
+    tasks = (*areas, reporting.PageTask(areas))
+    assert [carry_out(task, store).fresh for task in tasks] == [True] * 3
+    assert [carry_out(task, store).fresh for task in tasks] == [False] * 3
+    for task in tasks:
+        assert all((folder / name).is_file() for name in task.files)
+    (folder / "report.html").unlink()
+    assert [carry_out(task, store).fresh for task in tasks] == [False, False, True]
+
+
+def test_a_report_is_rebuilt_from_results_alone(folder: Path, file: Path) -> None:
+    hidden = file.parent / "away"
+    names = ("study.toml", "edge.gpkg")
+    hidden.mkdir()
+    for name in names:
+        (file.parent / name).rename(hidden / name)
+    try:
+        page = reporting.report(folder, studies.Silent())
+    finally:
+        for name in names:
+            (hidden / name).rename(file.parent / name)
+    assert page == folder / "report.html" and page.stat().st_size > 100_000
+
+
+def test_the_guide_names_every_table_and_nothing_else(folder: Path) -> None:
+    reporting.report(folder, studies.Silent())
+    text = (folder / "README.md").read_text()
+    for path in (folder / "tables").glob("*.csv"):
+        assert f"### `tables/{path.name}`" in text
+        with path.open(newline="") as rows:
+            assert all(f"| `{column}` |" in text for column in next(csv.reader(rows)))
+    assert text.count("### `tables/") == len(list((folder / "tables").iterdir()))
+
+
+def test_each_map_has_its_style(folder: Path) -> None:
+    maps = sorted((folder / "rsei").rglob("*.tif"))
+    assert len(maps) == 4 and all(path.with_suffix(".qml").is_file() for path in maps)
+
+
+def test_no_run_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="expected the folder of a run"):
+        reporting.report(tmp_path, studies.Silent())
+
+
+def test_one_data_set_holds_every_raster(folder: Path) -> None:
+    data = open_run(folder)
+    assert data.sizes["area"] == 2 and data["epoch"].values.tolist() == list(studies.EPOCHS)
+    for name, (stage, band, _, units) in VARIABLES.items():
+        assert data[name].attrs["units"] == units and data[name].attrs["long_name"]
+        for slug in ("town", "other"):
+            with rasterio.open(folder / f"{stage}/{slug}/{studies.EPOCHS[0]}.tif") as dataset:
+                expected = dataset.read(band)
+                x, y = dataset.xy(0, 0)
+            there = data[name].swap_dims(area="slug").sel(slug=slug, epoch=studies.EPOCHS[0])
+            row = int(np.argmin(abs(there["y"].values - y)))
+            column = int(np.argmin(abs(there["x"].values - x)))
+            found = there.values
+            part = found[row : row + expected.shape[0], column : column + expected.shape[1]]
+            np.testing.assert_array_equal(part, expected)
+            assert np.isfinite(found).sum() == np.isfinite(expected).sum()
+
+
+def test_pixels_are_read_when_they_are_used(folder: Path) -> None:
+    data = open_run(folder, ["Town"])
+    assert all(not isinstance(data[name].data, np.ndarray) for name in data)
+    assert data.sizes["area"] == 1
+
+
+def test_it_survives_a_netcdf_file(folder: Path, tmp_path: Path) -> None:
+    data = open_run(folder)
+    data.to_netcdf(tmp_path / "run.nc", engine="h5netcdf")
+    with xr.open_dataset(tmp_path / "run.nc", engine="h5netcdf", decode_coords="all") as again:
+        xr.testing.assert_equal(again["rsei"].load(), data["rsei"].load())
+        assert "spatial_ref" in again.coords and again.attrs["Conventions"] == "CF-1.10"
+
+
+def test_an_unknown_area_is_a_clear_error(folder: Path) -> None:
+    with pytest.raises(StudyError, match="found Town, Other"):
+        open_run(folder, ["Nowhere"])
