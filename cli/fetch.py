@@ -10,9 +10,6 @@ from .options import AsJson, StudyFile, print_json, size, table
 if TYPE_CHECKING:
     from ..engine.run.errands import Fetched, FetchPlan
 
-HOSTS = "RSEI_ARCHIVE_HOSTS"
-"""Environment: further hosts that may see the token, separated by commas."""
-
 SHOWN = 20
 """Failures shown one by one; all are in the list of the quarantine."""
 
@@ -21,13 +18,9 @@ Parallel = Annotated[int, typer.Option(min=1, max=32, help="Files at the same ti
 Refresh = Annotated[
     bool, typer.Option("--refresh", help="Look for newer productions of what is here, too.")
 ]
-Catalogue = Annotated[
+Stac = Annotated[
     str | None,
-    typer.Option(envvar="RSEI_CATALOGUE", metavar="URL", help="A catalogue other than NASA's."),
-]
-LoginServer = Annotated[
-    str | None,
-    typer.Option(envvar="RSEI_LOGIN", metavar="URL", help="A login server other than NASA's."),
+    typer.Option(envvar="RSEI_STAC", metavar="URL", help="A STAC API with GeoTIFFs, instead."),
 ]
 
 
@@ -36,14 +29,14 @@ def fetch(
     dry_run: DryRun = False,
     parallel: Parallel = 4,
     refresh: Refresh = False,
-    catalogue: Catalogue = None,
-    login: LoginServer = None,
+    stac: Stac = None,
     as_json: AsJson = False,
 ) -> None:
     """Find the granules of a study in NASA's archive, and download them, checked.
 
     An interrupted download resumes; a folder that is complete costs no request. The token is read
-    from EARTHDATA_TOKEN, or login and password from ~/.netrc.
+    from EARTHDATA_TOKEN, or login and password from ~/.netrc. With --stac the layers come one by
+    one, as cloud-optimised GeoTIFFs, from a mirror that needs no login.
     """
     from ..engine.sources.login import require_packages
 
@@ -51,8 +44,8 @@ def fetch(
     from ..engine.run import errands, fetching, reading
     from .progress import watching
 
-    hosts = tuple(host.strip() for host in os.environ.get(HOSTS, "").split(",") if host.strip())
-    options = errands.FetchOptions(parallel, refresh, catalogue, login, hosts)
+    servers = errands.servers(os.environ, stac)
+    options = errands.FetchOptions(parallel, refresh, servers)
     found = fetching.plan(reading.load(study), options)
     if not as_json:
         print_fetch_plan(found)
@@ -74,7 +67,7 @@ def print_fetch_plan(plan: "FetchPlan") -> None:
     rows = [
         (s.product, s.tiles, s.wanted, s.held, s.absent, s.files, size(s.size)) for s in plan.shares
     ]
-    headings = ["product", "tiles", "composites", "here", "not in archive", "to fetch", "size"]
+    headings = ["product", "tiles", "wanted", "here", "not in archive", "to fetch", "size"]
     typer.echo(f"granules in {plan.folder}\n\n{table(headings, rows)}\n")
     if plan.later:
         typer.echo(f"{plan.later} composites lie in the future; fetch again when they are made")
@@ -83,7 +76,8 @@ def print_fetch_plan(plan: "FetchPlan") -> None:
     if not plan.asked:
         typer.echo("complete: nothing was asked for")
     else:
-        typer.echo(f"{len(plan.records) - len(plan.found)} files to fetch, {size(plan.size)}")
+        more = f", and {plan.unsized} of unknown size" if plan.unsized else ""
+        typer.echo(f"{len(plan.records) - len(plan.found)} files to fetch, {size(plan.size)}{more}")
 
 
 def print_fetched(outcome: "Fetched") -> None:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 TOKEN = "tok-5ecret-0123456789"
 """The one token that is accepted."""
@@ -49,6 +49,10 @@ class Archive:
     """Path and Authorization of each request that carried one."""
     ranges: list[str] = field(default_factory=list)
     queries: list[dict[str, list[str]]] = field(default_factory=list)
+    features: list[dict[str, Any]] = field(default_factory=list)
+    """Items of the STAC API."""
+    signing: bool = False
+    """Whether a GeoTIFF needs a signed address."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, name: str, data: bytes | None = None, **changes: Any) -> bytes:
@@ -85,6 +89,31 @@ class Archive:
             },
         }
 
+    def add_layers(self, identity: str, layers: dict[str, bytes], **asset: Any) -> None:
+        """Take in the GeoTIFFs of a granule, and their item."""
+        product, day, tile, collection, _ = identity.split(".")
+        start = datetime.strptime(day, "A%Y%j")
+        assets: dict[str, Any] = {"hdf": {"href": f"{self.base}/data/{identity}.hdf"}}
+        for layer, data in layers.items():
+            self.files[f"{identity}_{layer}.tif"] = data
+            assets[layer] = {"href": f"{self.base}/data/{identity}_{layer}.tif", **asset}
+        self.features.append(
+            {
+                "type": "Feature",
+                "stac_version": "1.0.0",
+                "id": identity,
+                "collection": f"modis-{product[3:]}-{collection}",
+                "geometry": None,
+                "properties": {
+                    "start_datetime": f"{start:%Y-%m-%d}T00:00:00Z",
+                    "modis:horizontal-tile": int(tile[1:3]),
+                    "modis:vertical-tile": int(tile[4:6]),
+                },
+                "assets": assets,
+                "links": [],
+            }
+        )
+
     def count(self) -> int:
         return len(self.requests)
 
@@ -111,7 +140,12 @@ class Handler(BaseHTTPRequestHandler):
             fault = waiting.pop(0) if waiting else None
         if fault is not None and fault(self, name):
             return
-        if name == "catalogue":
+        if path == "/stac/search":
+            self.stac()
+        elif path == "/sign":
+            href = parse_qs(urlsplit(self.path).query)["href"][0]
+            self.answer(200, json.dumps({"href": f"{href}?Signature=s1gned"}).encode())
+        elif name == "catalogue":
             self.search()
         elif name in archive.files:
             self.file(name)
@@ -141,11 +175,35 @@ class Handler(BaseHTTPRequestHandler):
         body = json.dumps({"hits": len(found), "took": 1, "items": some}).encode()
         self.answer(200, body, {"CMR-Hits": str(len(found)), **more})
 
+    def stac(self) -> None:
+        """As an item search: collections and dates filter, a link leads to the next page."""
+        archive = self.archive
+        query = {key: one for key, (one, *_) in parse_qs(urlsplit(self.path).query).items()}
+        archive.queries.append({key: [one] for key, one in query.items()})
+        first, last = query["datetime"].split("/")
+        found = [
+            item
+            for item in archive.features
+            if item["collection"] in query["collections"].split(",")
+            and first <= item["properties"]["start_datetime"] <= last
+        ]
+        start, size = int(query.pop("token", "0")), min(archive.page, int(query["limit"]))
+        links = []
+        if start + size < len(found):
+            more = urlencode({**query, "token": str(start + size)})
+            links = [{"rel": "next", "method": "GET", "href": f"{archive.base}/stac/search?{more}"}]
+        page = {"type": "FeatureCollection", "features": found[start : start + size]}
+        self.answer(200, json.dumps({**page, "links": links}).encode())
+
     def file(self, name: str) -> None:
         """A file, or the rest of it, to those who show the token or a signed address."""
         archive = self.archive
         signed = "Signature" in urlsplit(self.path).query
-        if archive.login and not signed and self.headers.get("Authorization") != f"Bearer {TOKEN}":
+        if archive.signing and not signed:
+            self.answer(409, b"PublicAccessNotPermitted")
+            return
+        public = signed or archive.signing or not archive.login
+        if not public and self.headers.get("Authorization") != f"Bearer {TOKEN}":
             self.answer(401, b"HTTP Basic: Access denied.")
             return
         if archive.redirect and not signed:

@@ -1,12 +1,51 @@
 """What a download is told, and what it tells: options, plan and outcome."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from ..sources.archive import CATALOGUE
+from ..sources.login import LOGIN
+from ..sources.mirror import Mirror
 from ..sources.records import Record, Wanted
 from .study import Study
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Whom to ask."""
+
+    catalogue: str = CATALOGUE
+    """Address of the catalogue."""
+
+    login: str = LOGIN
+    """Address of the login server."""
+
+    hosts: tuple[str, ...] = ()
+    """Further hosts that may see the token: copies of the archive that want it."""
+
+    mirror: Mirror | None = None
+    """A STAC API to take GeoTIFFs from, in place of the archive."""
+
+
+def servers(environment: Mapping[str, str], stac: str | None = None) -> Servers:
+    """NASA's servers, but for those that the environment names, and a STAC API in their place.
+
+    RSEI_CATALOGUE, RSEI_LOGIN and RSEI_STAC_SIGN are addresses, RSEI_ARCHIVE_HOSTS hosts separated
+    by commas. Raises StudyError for an address that is none.
+
+    >>> servers({"RSEI_ARCHIVE_HOSTS": "modis.my-site.org, localhost:8080"}).hosts
+    ('modis.my-site.org', 'localhost:8080')
+    """
+    hosts = environment.get("RSEI_ARCHIVE_HOSTS", "").split(",")
+    return Servers(
+        environment.get("RSEI_CATALOGUE") or CATALOGUE,
+        environment.get("RSEI_LOGIN") or LOGIN,
+        tuple(host.strip() for host in hosts if host.strip()),
+        Mirror.of(stac, environment.get("RSEI_STAC_SIGN")) if stac else None,
+    )
 
 
 @dataclass(frozen=True)
@@ -19,14 +58,8 @@ class FetchOptions:
     refresh: bool = False
     """Ask the catalogue for every composite again: for newer productions, and late ones."""
 
-    catalogue: str | None = None
-    """Address of the catalogue; NASA's where None."""
-
-    login: str | None = None
-    """Address of the login server; NASA's where None."""
-
-    hosts: tuple[str, ...] = ()
-    """Further hosts that may see the token: mirrors of the archive."""
+    servers: Servers = field(default_factory=Servers)
+    """Whom to ask."""
 
     today: date = field(default_factory=date.today)
     """The day: a composite that starts later is not looked for."""
@@ -101,6 +134,11 @@ class FetchPlan:
     def size(self) -> float:
         """Bytes to fetch, as far as the catalogue says."""
         return sum(r.size or r.about for r in self.records if r.name not in self.found)
+
+    @property
+    def unsized(self) -> int:
+        """Files to fetch whose size the catalogue does not say."""
+        return sum(not (r.size or r.about) for r in self.records if r.name not in self.found)
 
     @property
     def shares(self) -> tuple[Share, ...]:

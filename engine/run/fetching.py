@@ -4,16 +4,17 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
-from ..sources.archive import CATALOGUE, Question, records
+from ..sources import mirror
+from ..sources.archive import Question, records
 from ..sources.areas import areas, tiles_of
 from ..sources.download import require_space, write_quarantine
 from ..sources.errors import GranuleError, StudyError
 from ..sources.granules import files_below
 from ..sources.link import Link
 from ..sources.located import name_of
-from ..sources.login import LOGIN, login
+from ..sources.login import login
 from ..sources.manifest import Manifest
-from ..sources.products import products
+from ..sources.products import plain, products
 from ..sources.records import Record, Wanted, newest
 from .errands import Fetched, FetchOptions, FetchPlan
 from .orders import Progress
@@ -25,8 +26,10 @@ ASKED = 40
 """Tiles in one question: the address that it makes stays under 8 kB, as servers allow."""
 
 
-def wanted(study: Study, today: date) -> tuple[tuple[Wanted, ...], int]:
+def wanted(study: Study, today: date, by_layer: bool = False) -> tuple[tuple[Wanted, ...], int]:
     """Every composite that the study needs, sorted, and how many more lie in the future.
+
+    ``by_layer`` tells them apart by their layers, as in archives with a file for each.
 
     Without ``granules.platforms`` those of Terra, as in the study that the index stands on.
     Raises StudyError where no product is needed, BoundaryError.
@@ -54,11 +57,12 @@ def wanted(study: Study, today: date) -> tuple[tuple[Wanted, ...], int]:
         }
     )
     every = {
-        Wanted(product.name, collection, tile, day)
+        Wanted(product.name, collection, tile, day, layer)
         for product in needed
         for year in study.years()
         for day in study.granules.calendar.dates(year, product)
         for tile in tiles
+        for layer in ([plain(one.stored) for one in product.layers] if by_layer else [""])
     }
     now = sorted(one for one in every if one.date <= today)
     return tuple(now), len(every) - len(now)
@@ -71,7 +75,7 @@ def plan(study: Study, options: FetchOptions | None = None) -> FetchPlan:
     another grid; StudyError, BoundaryError, Unreachable.
     """
     options = options or FetchOptions()
-    every, later = wanted(study, options.today)
+    every, later = wanted(study, options.today, options.servers.mirror is not None)
     if not every:
         raise StudyError(
             f"expected composites up to {options.today}, found {later} that lie in the future; "
@@ -87,7 +91,7 @@ def plan(study: Study, options: FetchOptions | None = None) -> FetchPlan:
         absent = tuple(one for one in every if one.stem not in held)
         here = len(every) - len(absent)
         return FetchPlan(study, every, later, (), {}, absent, (), here, False, options)
-    found = _files(folder)
+    found = _files(folder, options.servers.mirror is not None)
     answer = newest(_ask(Link(), study, missing, options))
     chosen = {one: answer[one] for one in missing if one in answer}
     fresh = tuple(one for one in missing if one not in chosen and one.stem not in held)
@@ -103,7 +107,7 @@ def plan(study: Study, options: FetchOptions | None = None) -> FetchPlan:
     return FetchPlan(study, every, later, records, known, absent, fresh, here, True, options)
 
 
-def _files(folder: Path) -> dict[str, Path]:
+def _files(folder: Path, by_layer: bool) -> dict[str, Path]:
     """Granules below ``folder`` by name; raises GranuleError for subsets, which have own grids."""
     found: dict[str, Path] = {}
     if not folder.exists():
@@ -112,7 +116,7 @@ def _files(folder: Path) -> dict[str, Path]:
         name = name_of(path.name)
         if name is None or name.product not in products():
             continue
-        if name.format != "hdf4":
+        if name.format != "hdf4" and not (by_layer and name.tile):
             raise GranuleError(
                 f"{folder}: expected a folder for whole granules, found {path.name}, a subset on a "
                 "grid of its own; name another folder in granules.path"
@@ -126,7 +130,10 @@ def _ask(
 ) -> Iterator[Record]:
     """The files that the catalogue has of what is missing, and more of the same tiles and years."""
     for question in questions(study, missing):
-        yield from records(link, question, options.catalogue or CATALOGUE)
+        if options.servers.mirror:
+            yield from mirror.records(link, question, options.servers.mirror)
+        else:
+            yield from records(link, question, options.servers.catalogue)
 
 
 def questions(study: Study, missing: Sequence[Wanted]) -> Iterator[Question]:
@@ -170,14 +177,15 @@ def carry_out(plan: FetchPlan, progress: Progress) -> Fetched:
     if not plan.records and not plan.fresh:
         return outcome
     options = plan.options
-    to_fetch = any(record.name not in plan.found for record in plan.records)
-    access = login(options.login or LOGIN, options.hosts) if to_fetch else None
+    signer = options.servers.mirror.sign if options.servers.mirror else None
+    needed = not options.servers.mirror and any(one.name not in plan.found for one in plan.records)
+    access = login(options.servers.login, options.servers.hosts) if needed else None
     manifest = Manifest.read(plan.folder)
     with manifest.writing():
         require_space(plan.folder, plan.size)
         for one in plan.fresh:
             manifest.miss(one)
-        porters = Porters(Link(access), manifest, plan.found)
+        porters = Porters(Link(access, signer=signer), manifest, plan.found)
         progress.begin("fetch", len(plan.records), int(plan.size))
         try:
             for done in porters.each(plan.records, options.parallel):

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from ..sources import download
 from ..sources.errors import Interrupted, RseiError
-from ..sources.link import Link, Unreachable
+from ..sources.link import Link
 from ..sources.login import Refused
 from ..sources.manifest import Held, Manifest
+from ..sources.patience import Unreachable
 from ..sources.records import Record
 
 HOPELESS = 3

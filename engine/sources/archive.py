@@ -16,9 +16,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .errors import StudyError
-from .link import Dropped, Link, Rejected
+from .link import Link
 from .located import name_of
 from .login import plain
+from .patience import Dropped, Rejected
 from .records import Checksum, Record, Wanted
 
 CATALOGUE = "https://cmr.earthdata.nasa.gov/search"
@@ -32,9 +33,6 @@ PAGE = 2000
 
 PAGES = 1000
 """Answers to one question: far more than all granules of a product need."""
-
-LARGEST = 64 << 20
-"""Bytes of one answer: several times what 2,000 records of some 5 kB take."""
 
 UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9}
 """Bytes in each unit of ``SizeUnit``."""
@@ -104,16 +102,8 @@ def _page(
 ) -> tuple[list[Any], str | None]:
     """The records of a page, and what to ask the next page with."""
     headers = {"CMR-Search-After": after} if after else {}
-    with link.open(url, headers, question.parameters()) as response:
-        data = bytearray()
-        for block in link.body(response):
-            data += block
-            if len(data) > LARGEST:
-                raise Rejected(f"{plain(url)}: expected at most {LARGEST} bytes, found more")
-        told = response.headers.get("Content-Length", "")
-        if told.isdigit() and int(told) != len(data):
-            raise Dropped(f"{len(data)} of {told} bytes")
-        return _items(bytes(data)), response.headers.get("CMR-Search-After")
+    data, told = link.read(url, headers, question.parameters())
+    return _items(data), told.get("CMR-Search-After")
 
 
 def _items(data: bytes) -> list[Any]:

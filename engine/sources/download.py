@@ -13,9 +13,11 @@ from typing import Any, Protocol
 import requests
 
 from .errors import GranuleError, MachineError
-from .link import Dropped, Link
+from .link import Link
 from .login import PROFILE, REMEDY, Refused, plain
 from .manifest import Held, held_of, size_of
+from .patience import Dropped
+from .rasterfiles import TIFF
 from .records import Checksum, Record
 
 PART = ".part"
@@ -26,6 +28,9 @@ QUARANTINE = "quarantine"
 
 HDF4 = b"\x0e\x03\x13\x01"
 """First bytes of a granule. Source: HDF4 Specification, magic number."""
+
+STARTS = {".hdf": ("HDF4", (HDF4,)), ".tif": ("a GeoTIFF", TIFF)}
+"""Format and first bytes, by the end of a file's name."""
 
 READ = 1 << 20
 """Bytes hashed at a time."""
@@ -108,8 +113,9 @@ def fault(path: Path, record: Record) -> str | None:
         return f"expected {record.size} bytes, found {size}"
     with path.open("rb") as file:
         start = file.read(len(HDF4))
-    if start != HDF4:
-        return f"expected the first bytes of HDF4, {HDF4.hex()}, found {start.hex() or 'none'}"
+    form, starts = STARTS[Path(record.name).suffix]
+    if start not in starts:
+        return f"expected the first bytes of {form}, found {start.hex() or 'none'}"
     checksum = record.checksum
     if checksum is not None and known(checksum):
         found = digest(path, checksum.algorithm)
@@ -155,7 +161,7 @@ def _attempt(link: Link, record: Record, part: Path, folder: Path) -> None:
         have = 0  # it cannot be told from a complete file
     if have == 0 or have != record.size:
         headers = {"Range": f"bytes={have}-"} if have else {}
-        with link.open(record.url, headers) as response:
+        with link.open(link.signed(record.url), headers) as response:
             told = _take(link, response, part, have)
         size = size_of(part)
         if told is not None and size != told:

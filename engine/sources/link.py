@@ -1,22 +1,21 @@
 """Requests over HTTP: timeouts, bounded retries, and redirects that keep the token at home."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.auth import AuthBase
-from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from .errors import Interrupted, MachineError, RseiError
-from .login import PROFILE, REMEDY, Login, Refused, plain, private
+from .errors import Interrupted
+from .login import PROFILE, REMEDY, Login, Refused, place, plain, private
+from .patience import PATIENCE, Dropped, Patience, Rejected, faults, wait_of
 
 HOPS = 10
 """Redirects that are followed: a login by redirects takes four."""
@@ -24,65 +23,13 @@ HOPS = 10
 BLOCK = 1 << 18
 """Bytes taken from a body at a time."""
 
+LARGEST = 64 << 20
+"""Bytes of one answer: several times what 2,000 records of some 5 kB take."""
+
 PASSING = {408, 425, 429, 500, 502, 503, 504}
 """Statuses that another try may change. Source: RFC 9110, RFC 6585."""
 
 T = TypeVar("T")
-
-
-class Unreachable(MachineError):
-    """A server gives no answer, however often it is asked."""
-
-
-class Rejected(RseiError):
-    """A server answers that it will not do what it is asked for."""
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How often and how long a server is waited for."""
-
-    tries: int = 6
-    """Requests before one gives up."""
-
-    connect: float = 15.0
-    """Seconds for a connection."""
-
-    read: float = 60.0
-    """Seconds without a byte."""
-
-    pause: float = 1.0
-    """Seconds before the second try; twice as many before each further one."""
-
-    longest: float = 120.0
-    """Most seconds between two tries, whatever the server asks for."""
-
-    slowest: float = 1000.0
-    """Bytes a second that a body has to bring; one that trickles would never time out."""
-
-    def before(self, attempt: int, asked: float | None) -> float:
-        """Seconds to wait after the failure of ``attempt``, 1 for the first.
-
-        >>> Patience().before(3, None), Patience().before(1, 7.0), Patience().before(1, 9e9)
-        (4.0, 7.0, 120.0)
-        """
-        own = self.pause * 2 ** (attempt - 1)
-        return min(self.longest, own if asked is None else max(own, asked))
-
-
-PATIENCE = Patience()
-"""How a link waits where nobody says otherwise."""
-
-
-class Dropped(Exception):
-    """A try that failed, where another may succeed."""
-
-    def __init__(
-        self, reason: str, wait: float | None = None, kind: type[RseiError] = Unreachable
-    ) -> None:
-        super().__init__(reason)
-        self.wait = wait
-        self.kind = kind
 
 
 class _Bearer(AuthBase):
@@ -101,8 +48,14 @@ class _Bearer(AuthBase):
 class Link:
     """A way to the servers, for any number of threads."""
 
-    def __init__(self, login: Login | None = None, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        login: Login | None = None,
+        patience: Patience | None = None,
+        signer: str | None = None,
+    ) -> None:
         self.login = login or Login()
+        self.signer = signer
         self.patience = patience or PATIENCE
         self.closed = threading.Event()
         self._local = threading.local()
@@ -162,6 +115,37 @@ class Link:
                         raise Dropped(f"{count} bytes in {passed:.0f} s")
                     begun, count = time.monotonic(), 0
 
+    def read(
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, Any] | None = None,
+    ) -> tuple[bytes, Mapping[str, str]]:
+        """A whole body, and the headers of the answer; raises as ``open``."""
+        with self.open(url, headers, query) as response:
+            data = bytearray()
+            for block in self.body(response):
+                data += block
+                if len(data) > LARGEST:
+                    raise Rejected(f"{plain(url)}: expected at most {LARGEST} bytes, found more")
+            told = response.headers.get("Content-Length", "")
+            if told.isdigit() and int(told) != len(data):
+                raise Dropped(f"{len(data)} of {told} bytes")
+            return bytes(data), response.headers
+
+    def signed(self, url: str) -> str:
+        """An address with the signature that its server wants, which lasts for minutes."""
+        if self.signer is None:
+            return url
+        data, _ = self.read(self.signer, query={"href": url})
+        try:
+            found = str(json.loads(data)["href"])
+        except (ValueError, KeyError, TypeError):
+            raise Dropped(f"no signature from {urlsplit(self.signer).hostname}") from None
+        if place(found) != place(url):
+            raise Rejected(f"{plain(url)}: expected it signed, was sent to {plain(found)}")
+        return found
+
     def _follow(
         self, url: str, headers: Mapping[str, str], query: Mapping[str, Any]
     ) -> requests.Response:
@@ -216,45 +200,6 @@ class Link:
                 f"the application of the archive at {PROFILE}, and accept its terms"
             )
         raise Rejected(f"{plain(url)}: expected the file, found status {status}")
-
-
-@contextmanager
-def faults(patience: Patience) -> Iterator[None]:
-    """Turn the library's errors into ours; theirs may quote signed addresses.
-
-    Raises Dropped, Unreachable for a certificate that is not trusted, Rejected.
-    """
-    try:
-        yield
-    except requests.exceptions.SSLError as error:
-        if "CERTIFICATE_VERIFY_FAILED" not in str(error):
-            raise Dropped("a broken TLS connection") from None
-        raise Unreachable(
-            "expected a server with a certificate that this machine trusts, found another; where a "
-            "proxy stands between, name its certificate in REQUESTS_CA_BUNDLE"
-        ) from None
-    except (requests.Timeout, ReadTimeoutError):
-        raise Dropped(f"no answer within {patience.read:g} s") from None
-    except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError, HTTPError):
-        raise Dropped("a connection that could not be made, or broke") from None
-    except requests.RequestException as error:
-        raise Rejected(f"expected an address that can be asked, {type(error).__name__}") from None
-
-
-def wait_of(header: str | None, now: datetime) -> float | None:
-    """Seconds that a Retry-After header asks for: a number, or a date. None where it says nothing.
-
-    >>> wait_of("120", datetime.now(UTC)), wait_of("soon", datetime.now(UTC))
-    (120.0, None)
-    """
-    text = (header or "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
-    try:
-        until = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - now).total_seconds())
 
 
 def _version() -> str:

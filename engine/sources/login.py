@@ -76,7 +76,7 @@ class Login:
 
 def require_packages() -> None:
     """Raises MachineError where the extra ``download`` is not installed."""
-    for name in ("requests", "earthaccess"):
+    for name in ("requests", "earthaccess", "pystac_client"):
         if find_spec(name) is None:
             raise MachineError(
                 f'expected the package {name}, found none; `pip install "rsei[download]"`'

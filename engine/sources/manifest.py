@@ -164,8 +164,11 @@ def stem_of(name: str) -> str:
 
     >>> stem_of("MOD09A1.A2012161.h27v05.061.2021212041320.hdf")
     'MOD09A1.A2012161.h27v05.061'
+    >>> stem_of("MOD09A1.A2012161.h27v05.061.2021212041320.sur_refl_b01.tif")
+    'MOD09A1.A2012161.h27v05.061.sur_refl_b01'
     """
-    return ".".join(name.split(".")[:4])
+    *first, _, last, _ = name.split(".") if name.endswith(".tif") else [*name.split("."), ""]
+    return ".".join([*first[:4], *([last] if name.endswith(".tif") else [])])
 
 
 def held_of(record: Record, file: Path, folder: Path, algorithm: str, checksum: str) -> Held:

@@ -21,6 +21,9 @@ class Wanted:
     date: date
     """Start of the period."""
 
+    layer: str = ""
+    """The one layer of a file that has one, as it is stored, without blanks; else empty."""
+
     @property
     def stem(self) -> str:
         """How the names of its files begin.
@@ -28,7 +31,8 @@ class Wanted:
         >>> Wanted("MOD09A1", "061", "h27v05", date(2012, 6, 9)).stem
         'MOD09A1.A2012161.h27v05.061'
         """
-        return f"{self.product}.A{self.date:%Y%j}.{self.tile}.{self.collection}"
+        stem = f"{self.product}.A{self.date:%Y%j}.{self.tile}.{self.collection}"
+        return f"{stem}.{self.layer}" if self.layer else stem
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -25,6 +25,7 @@ from rsei.cli.main import app
 from rsei.engine.run import errands, fetching, reading
 from rsei.engine.sources import link
 from rsei.engine.sources.manifest import MANIFEST
+from rsei.engine.sources.patience import Patience
 from rsei.engine.sources.products import products
 
 STUDY = """
@@ -48,7 +49,7 @@ TILES = ("h27v04", "h27v05")
 @pytest.fixture(autouse=True)
 def calm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Short waits, the one token, and no login of whoever runs the tests."""
-    patience = link.Patience(tries=3, connect=2, read=0.3, pause=0.01, longest=0.3)
+    patience = Patience(tries=3, connect=2, read=0.3, pause=0.01, longest=0.3)
     monkeypatch.setattr(link, "PATIENCE", patience)
     monkeypatch.setenv("EARTHDATA_TOKEN", TOKEN)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -274,8 +275,11 @@ def test_no_login_is_an_error_of_the_environment(
     assert not any(path.startswith("/data/") for _, path in archive.requests)
 
 
-def test_no_network_is_an_error_of_the_environment(study: Path) -> None:
-    result = rsei("fetch", study, "--catalogue", "http://127.0.0.1:9/search")
+def test_no_network_is_an_error_of_the_environment(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RSEI_CATALOGUE", "http://127.0.0.1:9/search")
+    result = rsei("fetch", study)
     assert result.exit_code == 4 and "gave up after 3 tries" in result.stderr
 
 
@@ -309,8 +313,9 @@ def test_settings_that_cannot_be_fetched(study: Path, old: str, new: str, said: 
     assert result.exit_code == 2 and said in result.stderr
 
 
-def test_an_address_that_is_none(study: Path) -> None:
-    result = rsei("fetch", study, "--catalogue", "file:///etc")
+def test_an_address_that_is_none(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RSEI_CATALOGUE", "file:///etc")
+    result = rsei("fetch", study)
     assert result.exit_code == 2 and "expected an HTTP address" in result.stderr
 
 
@@ -355,6 +360,12 @@ def test_a_full_disk_is_said_first(
     result = rsei("fetch", study)
     assert result.exit_code == 4 and "of free space" in result.stderr
     assert granules(study) == {}
+
+
+def test_missing_packages_are_named(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rsei.engine.sources.login.find_spec", lambda name: None)
+    result = rsei("fetch", study)
+    assert result.exit_code == 4 and 'pip install "rsei[download]"' in result.stderr
 
 
 def process(study: Path) -> "subprocess.Popen[str]":
@@ -425,9 +436,8 @@ def test_a_raster_of_the_user_needs_no_granule(study: Path) -> None:
 
 def test_the_future_is_not_asked_for(archive: Archive, study: Path) -> None:
     fill(archive)
-    options = errands.FetchOptions(
-        catalogue=f"{archive.base}/search", today=date(2012, 6, 1) + timedelta(10)
-    )
+    servers = errands.Servers(f"{archive.base}/search")
+    options = errands.FetchOptions(servers=servers, today=date(2012, 6, 11))
     plan = fetching.plan(reading.load(study), options)
     assert (len(plan.wanted), plan.later) == (10, 10)
     assert {record.wanted.date for record in plan.records} <= {date(2012, 6, 1), date(2012, 6, 9)}
