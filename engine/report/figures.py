@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from . import figures_drivers, figures_index, figures_study, figures_zones
+from . import figures_drivers, figures_index, figures_mines, figures_study, figures_zones
 from .findings import Findings, Site
 from .style import drawable, saved
 
@@ -48,15 +48,8 @@ class Drawn:
     """Its files, by kind."""
 
 
-def _of(findings: Findings, name: str, site: Site) -> pd.DataFrame:
-    table = findings.of(name, site.name)
-    if table is None:
-        raise LookupError(f"{site.name}: expected rows of the table {name}, found none")
-    return table
-
-
-def _whole(findings: Findings, name: str) -> pd.DataFrame:
-    table = findings.of(name)
+def _of(findings: Findings, name: str, site: Site | None = None) -> pd.DataFrame:
+    table = findings.of(name, site.name if site else None)
     if table is None:
         raise LookupError(f"expected rows of the table {name}, found none")
     return table
@@ -81,18 +74,22 @@ def _classes(findings: Findings, site: Site) -> Figure:
 
 
 def _insets(findings: Findings, site: Site) -> Figure | None:
-    return figures_zones.insets(site, site.epochs[-1])
+    return figures_mines.insets(site, site.epochs[-1])
 
 
 def _rings(findings: Findings, site: Site) -> Figure:
     fits, breaks = findings.of("ring_fits", site.name), findings.of("breakpoints", site.name)
-    return figures_zones.rings(_of(findings, "rings", site), fits, breaks, _title(site))
+    return figures_mines.rings(_of(findings, "rings", site), fits, breaks, _title(site))
 
 
 def _explained(findings: Findings, site: Site) -> Figure:
-    names = ("correlation", "drivers", "predictions", "importance", "forest")
     return figures_drivers.explained(
-        *(findings.of(name, site.name) for name in names), title=_title(site)
+        findings.of("correlation", site.name),
+        findings.of("drivers", site.name),
+        findings.of("predictions", site.name),
+        findings.of("importance", site.name),
+        findings.of("forest", site.name),
+        _title(site),
     )
 
 
@@ -192,7 +189,7 @@ OF_AN_AREA = (
         "Mines against the area",
         "Mean RSEI of mines and area by epoch, and bubbles as large as their difference.",
         ("contrast",),
-        lambda findings, site: figures_zones.contrast(
+        lambda findings, site: figures_mines.contrast(
             _of(findings, "contrast", site), _title(site)
         ),
     ),
@@ -208,7 +205,7 @@ OF_AN_AREA = (
         "The index by size of the mines",
         "Boxes of the mines' mean RSEI by size class and epoch.",
         ("size_classes",),
-        lambda findings, site: figures_zones.sizes(
+        lambda findings, site: figures_mines.sizes(
             _of(findings, "size_classes", site), _title(site)
         ),
     ),
@@ -256,7 +253,7 @@ OF_THE_RUN = (
         "Data coverage",
         "A row a product and tile, a column a date: composites present, missing or damaged.",
         ("coverage",),
-        lambda findings: figures_index.coverage(_whole(findings, "coverage")),
+        lambda findings: figures_index.coverage(_of(findings, "coverage")),
     ),
     Sketch(
         "areas",
@@ -274,7 +271,7 @@ OF_THE_RUN = (
         "Bars: sum of each driver's ranks; dots: its rank in each area.",
         ("ranking",),
         lambda findings: figures_drivers.ranking(
-            _whole(findings, "ranking"), findings.of("importance")
+            _of(findings, "ranking"), findings.of("importance")
         ),
     ),
 )
@@ -292,7 +289,7 @@ def of_the_run(findings: Findings) -> Iterator[Drawn]:
     """The figures that the tables of the run allow."""
     for sketch in OF_THE_RUN:
         if all(findings.of(name) is not None for name in sketch.needs):
-            yield from _drawn(sketch, sketch.draw(findings))  # type: ignore[call-arg, arg-type]
+            yield from _drawn(sketch, sketch.draw(findings))  # type: ignore[call-arg]
 
 
 def _drawn(sketch: Sketch, drawing: Figure | None) -> Iterator[Drawn]:

@@ -18,6 +18,7 @@ from .style import (
     RSEI_MAP,
     TWO_COLUMNS,
     WHOLE,
+    Look,
     figure,
     percent_limits,
     styled,
@@ -62,7 +63,11 @@ def driver_maps(table: pd.DataFrame, title: str = "") -> Figure:
             axes.set_axis_off()
         for axes, name in zip(panels.flat, names):
             low, high = (0.0, 1.0) if name == "rsei" else percent_limits(grids[name])
-            look = {"cmap": RSEI_MAP if name == "rsei" else DRIVER_MAP, "vmin": low, "vmax": high}
+            look: Look = {
+                "cmap": RSEI_MAP if name == "rsei" else DRIVER_MAP,
+                "vmin": low,
+                "vmax": high,
+            }
             drawn = axes.imshow(grids[name], interpolation="nearest", **look)
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
@@ -143,7 +148,7 @@ def _correlations(axes: Axes, table: pd.DataFrame) -> None:
     axes.set(
         xlim=(-1, 1), xlabel="Pearson's r with RSEI   (grey: p > 0.05, autocorrelation counted)"
     )
-    axes.xaxis.label.set_size(7)
+    axes.xaxis.label.set_fontsize(7)
     axes.tick_params(axis="y", length=0)
 
 
@@ -193,7 +198,7 @@ def ranking(table: pd.DataFrame, importance: pd.DataFrame | None, title: str = "
 
 def _dots(axes: Axes, importance: pd.DataFrame, drivers: Sequence[str]) -> None:
     for number, (area, rows) in enumerate(importance.groupby("area", sort=False)):
-        ranks = rows.drop_duplicates("driver").set_index("driver")["rank"].reindex(drivers)
+        ranks = rows.drop_duplicates("driver").set_index("driver")["rank"].reindex(list(drivers))
         at = np.arange(len(drivers)) + 0.05 * (number % 5 - 2)
         colour = LINES[number % len(LINES)]
         axes.scatter(ranks.astype(float), at, 12, color=colour, label=str(area), alpha=0.9)

@@ -20,6 +20,7 @@ from .style import (
     PAGE,
     RSEI_MAP,
     TWO_COLUMNS,
+    Look,
     drawable,
     epoch_colours,
     figure,
@@ -128,7 +129,7 @@ def loadings(pca: pd.DataFrame, title: str = "") -> Figure:
             share = pca[f"pc{number}"].to_numpy(float)
             colour = LINES[0] if number == 1 else FAINT
             opacity = {1: 1.0, 2: 0.8, 3: 0.5, 4: 0.25}[number]
-            look = {"color": colour, "alpha": opacity, "label": f"PC{number}"}
+            look: Look = {"color": colour, "alpha": opacity, "label": f"PC{number}"}
             right.bar(epochs, share, 0.7, bottom=bottom, **look)
             bottom += share
         for number, share in enumerate(pca["pc1"]):
@@ -154,14 +155,20 @@ def coverage(table: pd.DataFrame) -> Figure:
     grid = np.full((len(rows), len(dates)), np.nan)
     places = {row: i for i, row in enumerate(rows)}, {date: i for i, date in enumerate(dates)}
     for row in table.itertuples():
-        grid[places[0][row.product, row.tile], places[1][row.date]] = status.index(row.status)
+        grid[places[0][row.product, row.tile], places[1][row.date]] = status.index(str(row.status))
     years = [date[:4] for date in dates]
     starts = [i for i, year in enumerate(years) if i == 0 or years[i - 1] != year]
     with styled():
         drawing = figure(TWO_COLUMNS, 0.9 + 0.2 * len(rows))
         axes = drawing.subplots()
         colours = ListedColormap(list(STATUSES.values()))
-        look = {"vmin": -0.5, "vmax": 2.5, "edgecolors": "white", "lw": 0.3, "rasterized": True}
+        look: Look = {
+            "vmin": -0.5,
+            "vmax": 2.5,
+            "edgecolors": "white",
+            "lw": 0.3,
+            "rasterized": True,
+        }
         axes.pcolormesh(grid, cmap=colours, **look)
         axes.invert_yaxis()
         axes.set_yticks(np.arange(len(rows)) + 0.5, [f"{p}  {t}" for p, t in rows])
@@ -172,7 +179,7 @@ def coverage(table: pd.DataFrame) -> Figure:
         axes.spines[:].set_visible(False)
         found = {s: int((table["status"] == s).sum()) for s in status}
         keys = [Patch(fc=c, label=f"{s} ({found[s]})") for s, c in STATUSES.items() if found[s]]
-        place = {"loc": "lower right", "bbox_to_anchor": (1, 1.0), "ncols": 3}
+        place: Look = {"loc": "lower right", "bbox_to_anchor": (1, 1.0), "ncols": 3}
         axes.legend(handles=keys, borderaxespad=0.2, **place)
         axes.set_title("Composites of the season", loc="left")
     return drawing

@@ -14,7 +14,7 @@ from matplotlib.patches import FancyBboxPatch
 from ..sources.grids import LONLAT, SINUSOIDAL_500M, Window, tile_window, tiles
 from .findings import Site, moved
 from .maps import Sheet, graticule, north_arrow, scale_bar
-from .style import FAINT, INK, MINES, RSEI_MAP, TWO_COLUMNS, drawable, figure, styled
+from .style import FAINT, INK, MINES, RSEI_MAP, TWO_COLUMNS, Look, drawable, figure, styled
 
 STEP = {
     "granules": "#dfe8ee",
@@ -44,8 +44,7 @@ def locator(sites: Sequence[Site], tiled: bool = True) -> Figure:
         if tiled:
             _tiles(axes, sheet, wide)
         for site in sites:
-            if site.outline is not None:
-                _area(axes, sheet, site)
+            _area(axes, sheet, site)
         graticule(axes, sheet)
         scale_bar(axes, sheet, blank)
         north_arrow(axes, blank)
@@ -95,11 +94,18 @@ def _tiles(axes: Axes, sheet: Sheet, wide: tuple[float, float, float, float]) ->
         seen = shapely.intersection(shape, shapely.box(left, bottom, right, top))
         if seen.area > 0.02 * (right - left) * (top - bottom):
             at = seen.representative_point()
-            look = {"ha": "center", "va": "center", "fontsize": 7, "color": "#4d7189"}
+            look: Look = {
+                "ha": "center",
+                "va": "center",
+                "fontsize": 7,
+                "color": "#4d7189",
+            }
             axes.text(at.x, at.y, name, **look, zorder=1)
 
 
 def _area(axes: Axes, sheet: Sheet, site: Site) -> None:
+    if site.outline is None:
+        return
     shape = sheet.shaped(site.outline)
     for part in shapely.get_parts(shape):
         x, y = shapely.get_coordinates(part.exterior).T
@@ -110,7 +116,7 @@ def _area(axes: Axes, sheet: Sheet, site: Site) -> None:
     _, _, _, top = shape.bounds
     middle = shape.centroid.x
     name = drawable(site.name, site.slug)
-    look = {"ha": "center", "va": "bottom", "fontsize": 8, "fontweight": "bold"}
+    look: Look = {"ha": "center", "va": "bottom", "fontsize": 8, "fontweight": "bold"}
     axes.annotate(name, (middle, top), (0, 3), textcoords="offset points", **look, zorder=6)
 
 
@@ -142,7 +148,7 @@ def _step_box(
     box.set_mutation_aspect(0.1)
     axes.add_patch(box)
     middle = left + width / 2
-    look = {"ha": "center", "va": "center"}
+    look: Look = {"ha": "center", "va": "center"}
     axes.text(middle, bottom + 0.6, head, fontsize=8, fontweight="bold", **look)
     axes.text(middle, bottom + 0.27, body, fontsize=7, **look)
 

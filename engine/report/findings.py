@@ -11,6 +11,7 @@ import pandas as pd
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
 
 from ..sources.areas import Area, areas
 from ..sources.errors import RseiError
@@ -54,10 +55,10 @@ class Site:
     epochs: tuple[int, ...]
     """Epochs that have a map."""
 
-    outline: shapely.Geometry | None
+    outline: BaseGeometry | None
     """The boundary in degrees; None where its file is gone."""
 
-    mines: tuple[shapely.Geometry, ...]
+    mines: tuple[BaseGeometry, ...]
     """Outlines of the mines, in degrees."""
 
     def rsei(self, epoch: int) -> Layer:
@@ -159,8 +160,8 @@ def _areas(part: Mapping[str, Any], base: Path) -> tuple[Area, ...]:
 
 
 def _mines(
-    part: Mapping[str, Any], base: Path, outline: shapely.Geometry | None
-) -> tuple[shapely.Geometry, ...]:
+    part: Mapping[str, Any], base: Path, outline: BaseGeometry | None
+) -> tuple[BaseGeometry, ...]:
     """The mines of the area's file that lie in it; none where the file is gone."""
     if not part["mines"]:
         return ()
@@ -172,14 +173,14 @@ def _mines(
     return tuple(s for s in shapes if outline is None or shapely.intersects(s, outline))
 
 
-def in_degrees(shape: shapely.Geometry, crs: str) -> shapely.Geometry:
+def in_degrees(shape: BaseGeometry, crs: str) -> BaseGeometry:
     """A geometry in longitude and latitude, its long edges cut so that they bend."""
     west, south, east, north = shape.bounds
     step = max(east - west, north - south) / DENSE
     return moved(shapely.segmentize(shape, step) if step > 0 else shape, crs, LONLAT)
 
 
-def moved(shape: shapely.Geometry, source: str, target: str) -> shapely.Geometry:
+def moved(shape: BaseGeometry, source: str, target: str) -> BaseGeometry:
     """A geometry carried from one coordinate system to another, point by point."""
     carry = carrier(source, target)
 

@@ -16,6 +16,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.transform import array_bounds
+from shapely.geometry.base import BaseGeometry
 
 from ..sources.grids import LONLAT, carrier
 from .findings import Layer, Site, moved
@@ -95,7 +96,7 @@ class Sheet:
         """What carries metres of the sheet to degrees."""
         return carrier(self.crs, LONLAT)
 
-    def shaped(self, shape: shapely.Geometry) -> shapely.Geometry:
+    def shaped(self, shape: BaseGeometry) -> BaseGeometry:
         """A geometry in degrees, on the sheet."""
         return moved(shape, LONLAT, self.crs)
 
@@ -130,7 +131,7 @@ def outlines(axes: Axes, sheet: Sheet, site: Site, mines: str = MINES, width: fl
         _lines(axes, sheet.shaped(shapely.union_all(site.mines)), colors=mines, linewidths=width)
 
 
-def _lines(axes: Axes, shape: shapely.Geometry, **look: Any) -> None:
+def _lines(axes: Axes, shape: BaseGeometry, **look: Any) -> None:
     rings = shapely.get_rings(shapely.get_parts(shape))
     axes.add_collection(LineCollection([shapely.get_coordinates(r) for r in rings], **look))
 

@@ -12,6 +12,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from PIL import Image
 from rasterio.enums import Resampling
+from shapely.geometry.base import BaseGeometry
 
 from ..sources.grids import LONLAT, carrier
 from .findings import Layer, Site
@@ -61,7 +62,7 @@ def trimmed(layers: list[Layer]) -> Layer:
     return Layer(part, first.crs, Affine(step, 0, corner[0], 0, down, corner[1]))
 
 
-def _polygons(shapes: tuple[shapely.Geometry, ...]) -> list[shapely.Polygon]:
+def _polygons(shapes: tuple[BaseGeometry, ...]) -> list[shapely.Polygon]:
     parts = shapely.get_parts(list(shapes))
     return [part for part in parts if part.geom_type == "Polygon"]
 
@@ -136,7 +137,7 @@ def shrunk(png: bytes, width: int) -> str:
     return data_url("image/webp", buffer.getvalue())
 
 
-def outline(shape: shapely.Geometry | None) -> Any:
+def outline(shape: BaseGeometry | None) -> Any:
     """A geometry in degrees as GeoJSON, simplified and rounded to 1e-5; None without one."""
     if shape is None or shape.is_empty:
         return None

@@ -112,7 +112,7 @@ def _site(findings: Findings, site: Site) -> dict[str, Any]:
         "slug": site.slug,
         "summary": wording.summary(findings, site),
         "verdicts": wording.verdicts(findings, site),
-        "pca": [] if pca is None else pca.to_dict("records"),
+        "pca": [] if pca is None else wording.records(pca),
         "indicators": INDICATORS,
         "figures": _figures(findings, OF_AN_AREA, f"figures/{site.slug}"),
     }
@@ -157,7 +157,7 @@ def _coverage(findings: Findings) -> list[dict[str, Any]]:
         return []
     counts = table.groupby("product")["status"].value_counts().unstack(fill_value=0)
     counts = counts.reindex(columns=["present", "missing", "bad"], fill_value=0)
-    return [{"product": name, **{k: int(v) for k, v in r.items()}} for name, r in counts.iterrows()]
+    return wording.records(counts.reset_index())
 
 
 def _quality(findings: Findings) -> list[tuple[str, str, int]]:
@@ -165,5 +165,7 @@ def _quality(findings: Findings) -> list[tuple[str, str, int]]:
     table = findings.of("quality")
     if table is None:
         return []
-    lost = table.groupby(["product", "reason"])["n"].sum().sort_values(ascending=False)
-    return [(str(p), str(r), int(n)) for (p, r), n in lost.head(12).items() if n]
+    lost = table.groupby(["product", "reason"])["n"].sum().reset_index()
+    most = lost.sort_values("n", ascending=False, kind="stable").head(12)
+    rows = zip(most["product"], most["reason"], most["n"])
+    return [(str(product), str(reason), int(n)) for product, reason, n in rows if n]

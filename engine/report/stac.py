@@ -90,7 +90,9 @@ def item(
             "proj:transform": list(dataset.transform)[:6],
         }
     box = [round(float(edge), 6) for edge in bounds]
-    outline = site.outline if site.outline is not None else shapely.box(*box)
+    outline = (
+        site.outline if site.outline is not None else shapely.box(box[0], box[1], box[2], box[3])
+    )
     shape = shapely.set_precision(shapely.simplify(outline, 0.0006), 1e-5, mode="pointwise")
     first, last = seasons(findings.settings, epoch)
     found = pystac.Item(

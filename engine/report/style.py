@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 import numpy as np
@@ -80,10 +80,14 @@ RULES: dict[str, Any] = {
 """matplotlib's settings. Names of places are never read as formulas."""
 
 
+Look = dict[str, Any]
+"""Keywords of matplotlib that say how something looks."""
+
+
 @contextmanager
 def styled() -> Iterator[None]:
     """Draw in this style; the settings of the caller come back afterwards."""
-    with mpl.rc_context(RULES):
+    with mpl.rc_context(cast(Any, RULES)):
         yield
 
 

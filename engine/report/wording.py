@@ -25,12 +25,17 @@ def verdicts(findings: Findings, site: Site) -> list[str]:
     pca = findings.of("pca", site.name)
     if pca is None:
         return []
-    rows = pca.to_dict("records")
+    rows = records(pca)
     return [
         _strength(rows),
         *_agreement(rows),
         *(s for row in rows for s in _doubts(row, findings)),
     ]
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table, each by column."""
+    return [{str(name): cell for name, cell in row.items()} for row in table.to_dict("records")]
 
 
 def _strength(rows: list[dict[str, Any]]) -> str:
