@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 import threading
 import time
 from collections import Counter
@@ -323,12 +324,40 @@ def body(data: bytes) -> Fault:
     return fault
 
 
+def chunked(data: bytes, whole: bool = True) -> Fault:
+    """Bytes in chunks, their number not told beforehand; without the last chunk if not whole."""
+
+    def fault(handler: Handler, name: str) -> bool:
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        for start in range(0, len(data), 700):
+            part = data[start : start + 700]
+            handler.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+        if whole:
+            handler.wfile.write(b"0\r\n\r\n")
+        else:
+            handler.close_connection = True
+        return True
+
+    return fault
+
+
+class Server(ThreadingHTTPServer):
+    """One that takes it calmly when a client is killed."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def serving(archive: Archive, host: str = "127.0.0.1") -> Iterator[str]:
     """Run the server; its address."""
     handler = type("Bound", (Handler,), {"archive": archive})
-    server = ThreadingHTTPServer((host, 0), handler)
-    server.daemon_threads = True
+    server = Server((host, 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     archive.base = f"http://{host}:{server.server_address[1]}"

@@ -1,6 +1,7 @@
 """``rsei fetch`` from a study file to a complete folder, over real HTTP on this machine."""
 
 import csv
+import errno
 import json
 import logging
 import os
@@ -359,6 +360,20 @@ def test_a_full_disk_is_said_first(
     monkeypatch.setattr("rsei.engine.sources.download.shutil.disk_usage", lambda folder: full)
     result = rsei("fetch", study)
     assert result.exit_code == 4 and "of free space" in result.stderr
+    assert granules(study) == {}
+
+
+def test_a_disk_that_fills_up_ends_it(
+    archive: Archive, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(archive)
+
+    def full(part: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+    monkeypatch.setattr("rsei.engine.sources.download._commit", full)
+    result = rsei("fetch", study)
+    assert result.exit_code == 4 and "No space left on device" in result.stderr
     assert granules(study) == {}
 
 

@@ -130,6 +130,17 @@ def test_what_cannot_be_gone_on_from_is_fetched_again(
     assert (tmp_path / "a" / NAME).read_bytes() == data
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["checksum", "nothing known"])
+def test_a_body_in_chunks_is_taken_whole(archive: Archive, tmp_path: Path, told: bool) -> None:
+    data = archive.add(NAME)
+    if not told:
+        archive.items[0]["umm"]["DataGranule"] = {}
+    archive.faults[NAME] = [server.chunked(data[:1400], whole=False), server.chunked(data)]
+    bring(archive, tmp_path)
+    assert (tmp_path / "a" / NAME).read_bytes() == data
+    assert archive.asked(NAME) == 2
+
+
 def test_a_server_without_ranges_gives_the_whole_file(archive: Archive, tmp_path: Path) -> None:
     data = archive.add(NAME)
     archive.faults[NAME] = [server.drop(1000), server.body(data)]

@@ -1,5 +1,6 @@
 """The catalogue's answers, over real HTTP on this machine: pages, faults, records of any form."""
 
+import json
 from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
@@ -119,3 +120,14 @@ def test_an_answer_too_large_is_broken_off(
     many(archive, 5)
     with pytest.raises(Rejected, match="at most 100 bytes"):
         list(records(Link(patience=PATIENCE), QUESTION, f"{archive.base}/search"))
+
+
+def test_an_answer_in_chunks_is_read(archive: Archive) -> None:
+    names = many(archive, 3)
+    answer = json.dumps({"items": archive.items}).encode()
+    archive.faults["catalogue"] = [
+        server.chunked(answer[:-900], whole=False),
+        server.chunked(answer),
+    ]
+    found = [r.name for r in records(Link(patience=PATIENCE), QUESTION, f"{archive.base}/search")]
+    assert found == names
