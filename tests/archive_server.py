@@ -314,11 +314,11 @@ def trickle(step: int, seconds: float) -> Fault:
     return fault
 
 
-def body(data: bytes) -> Fault:
+def body(data: bytes, **headers: str) -> Fault:
     """Other bytes than the file's."""
 
     def fault(handler: Handler, name: str) -> bool:
-        handler.answer(200, data)
+        handler.answer(200, data, {key.replace("_", "-"): text for key, text in headers.items()})
         return True
 
     return fault

@@ -30,7 +30,6 @@ def wanted(study: Study, today: date, by_layer: bool = False) -> tuple[tuple[Wan
     """Every composite that the study needs, sorted, and how many more lie in the future.
 
     ``by_layer`` tells them apart by their layers, as in archives with a file for each.
-
     Without ``granules.platforms`` those of Terra, as in the study that the index stands on.
     Raises StudyError where no product is needed, BoundaryError.
     """
@@ -94,17 +93,15 @@ def plan(study: Study, options: FetchOptions | None = None) -> FetchPlan:
     found = _files(folder, options.servers.mirror is not None)
     answer = newest(_ask(Link(), study, missing, options))
     chosen = {one: answer[one] for one in missing if one in answer}
-    fresh = tuple(one for one in missing if one not in chosen and one.stem not in held)
+    fresh = [one for one in missing if one not in chosen and one.stem not in held]
     _require_any(study, every, held, chosen)
     records = tuple(
         record for _, record in sorted(chosen.items()) if not manifest.sound(record.name)
     )
-    absent = tuple(
-        one for one in every if one in fresh or (one.stem not in held and one not in chosen)
-    )
+    absent = tuple(one for one in every if one.stem not in held and one not in chosen)
     here = len(every) - len(absent) - len(records)
     known = {record.name: found[record.name] for record in records if record.name in found}
-    return FetchPlan(study, every, later, records, known, absent, fresh, here, True, options)
+    return FetchPlan(study, every, later, records, known, absent, tuple(fresh), here, True, options)
 
 
 def _files(folder: Path, by_layer: bool) -> dict[str, Path]:

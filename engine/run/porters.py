@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..sources import download
-from ..sources.errors import Interrupted, RseiError
+from ..sources.errors import GranuleError, Interrupted, RseiError
 from ..sources.link import Link
 from ..sources.login import Refused
 from ..sources.manifest import Held, Manifest
@@ -133,6 +133,11 @@ class Porters:
             reason = download.fault(here, record)
             if reason is None:
                 return Brought(record, download.entry(record, here, self.folder), adopted=True)
+            if not download.is_inside(here, self.folder):
+                raise Failure(
+                    record,
+                    GranuleError(f"{here}: {reason}; mend it where it lies, or remove the link"),
+                )
             aside = download.set_aside(here, self.folder, f"{record.name}.found")
             said = f"{here}: {reason}; moved to {aside}, and fetched again"
         product = f"{record.wanted.product}.{record.wanted.collection}"

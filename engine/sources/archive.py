@@ -78,20 +78,25 @@ class Question:
 def records(link: Link, question: Question, catalogue: str = CATALOGUE) -> Iterator[Record]:
     """The files that the catalogue knows, in its order; some may be there more than once.
 
-    Records without an address or of another form are left out. Raises StudyError for an address
-    that is none, Unreachable, Rejected.
+    Records of another form are left out. Raises StudyError for an address that is none,
+    Unreachable, Rejected, also for fewer records than the catalogue counts: a page that got lost
+    must not pass for composites that do not exist.
     """
     if urlsplit(catalogue).scheme not in ("http", "https"):
         raise StudyError(f"expected an HTTP address of the catalogue, found {plain(catalogue)}")
     url = f"{catalogue.rstrip('/')}/granules.umm_json"
     after: str | None = None
+    count = 0
     for _ in range(PAGES):
         ask = partial(_page, link, url, after, question)
-        items, following = link.patiently(plain(url), ask)
+        items, hits, following = link.patiently(plain(url), ask)
         for item in items:
             if record := record_of(item):
                 yield record
+        count += len(items)
         if not items or not following or following == after:
+            if count < hits:
+                raise Rejected(f"{plain(url)}: expected {hits} records, found {count}; try again")
             return
         after = following
     raise Rejected(f"{plain(url)}: expected at most {PAGES} pages of records, found more")
@@ -99,11 +104,12 @@ def records(link: Link, question: Question, catalogue: str = CATALOGUE) -> Itera
 
 def _page(
     link: Link, url: str, after: str | None, question: Question
-) -> tuple[list[Any], str | None]:
-    """The records of a page, and what to ask the next page with."""
+) -> tuple[list[Any], int, str | None]:
+    """The records of a page, how many there are in all, and what to ask the next page with."""
     headers = {"CMR-Search-After": after} if after else {}
     data, told = link.read(url, headers, question.parameters())
-    return _items(data), told.get("CMR-Search-After")
+    hits = told.get("CMR-Hits", "")
+    return _items(data), int(hits) if hits.isdigit() else 0, told.get("CMR-Search-After")
 
 
 def _items(data: bytes) -> list[Any]:
@@ -122,15 +128,18 @@ NAME = re.compile(r"[A-Za-z0-9]+\.A\d{7}\.h\d\dv\d\d\.\d{3}\.\d{11,14}\.hdf")
 
 
 def record_of(item: Any) -> Record | None:
-    """The file of one item of an answer; None where it is not of the form that is looked for."""
+    """The file of one item of an answer; None where it is not of the form that is looked for.
+
+    A granule without an address has an empty one: it exists, and cannot be had.
+    """
     umm = _table(_table(item).get("umm"))
-    for link in _list(umm.get("RelatedUrls")):
-        url = str(_table(link).get("URL"))
-        parts = urlsplit(url)
-        name = parts.path.rpartition("/")[2]
+    links = [_table(link) for link in _list(umm.get("RelatedUrls"))]
+    urls = [str(link.get("URL")) for link in links if link.get("Type") == "GET DATA"]
+    web = [url for url in urls if urlsplit(url).scheme in ("http", "https")]
+    places = [(urlsplit(url).path.rpartition("/")[2], url) for url in web]
+    for name, url in (*places, (f"{umm.get('GranuleUR')}.hdf", "")):
         said = name_of(name) if NAME.fullmatch(name) else None
-        web = _table(link).get("Type") == "GET DATA" and parts.scheme in ("http", "https")
-        if web and said and said.date and said.tile and said.collection and said.produced:
+        if said and said.date and said.tile and said.collection and said.produced:
             wanted = Wanted(said.product, said.collection, said.tile, said.date)
             size, checksum, about = _weight(umm, name)
             return Record(name, wanted, said.produced, url, size, checksum, about)

@@ -16,7 +16,7 @@ from .errors import GranuleError, MachineError
 from .link import Link
 from .login import PROFILE, REMEDY, Refused, plain
 from .manifest import Held, held_of, size_of
-from .patience import Dropped
+from .patience import Dropped, Rejected
 from .rasterfiles import TIFF
 from .records import Checksum, Record
 
@@ -145,6 +145,8 @@ def fetch(link: Link, record: Record, target: Path, folder: Path) -> Held:
     Raises GranuleError for one that arrives damaged however often, Unreachable, Rejected, Refused,
     Interrupted.
     """
+    if not record.url:
+        raise Rejected(f"{record.name}: expected an address in the catalogue, found none")
     part = target.with_name(target.name + PART)
     target.parent.mkdir(parents=True, exist_ok=True)
     link.patiently(record.name, lambda: _attempt(link, record, part, folder))
@@ -179,7 +181,7 @@ def _take(link: Link, response: requests.Response, part: Path, have: int) -> int
     if response.status_code == 416 or (response.status_code == 206 and told is None):
         part.unlink(missing_ok=True)
         raise Dropped("a server that cannot go on where the last try ended")
-    resumed = response.status_code == 206
+    resumed = response.status_code == 206 and have > 0
     body = link.body(response)
     first = next(body, b"")
     if not resumed:
@@ -232,6 +234,11 @@ def set_aside(path: Path, folder: Path, name: str) -> Path:
     target.parent.mkdir(exist_ok=True)
     path.replace(target)
     return target
+
+
+def is_inside(path: Path, folder: Path) -> bool:
+    """Whether a file lies in a folder itself, and is not linked from elsewhere."""
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 def release(folder: Path, name: str) -> None:

@@ -146,7 +146,10 @@ def _complain(mirror: Mirror, error: Exception) -> NoReturn:
 
 
 def records_of(item: Any, question: Question) -> Iterator[Record]:
-    """The files of an item; none where it is not of the form that is looked for."""
+    """The files of an item, of each layer; none where it is not of the form that is looked for.
+
+    A layer without an address has an empty one: the granule exists, and the layer cannot be had.
+    """
     identity = str(item.get("id")) if isinstance(item, Mapping) else ""
     said = name_of(f"{identity}.hdf") if IDENTITY.fullmatch(identity) else None
     assets = item.get("assets") if said else None
@@ -158,16 +161,17 @@ def records_of(item: Any, question: Question) -> Iterator[Record]:
         return
     for layer in products()[question.product].layers:
         asset = next((a for key, a in assets.items() if layer.answers(str(key))), None)
-        url = str(asset.get("href")) if isinstance(asset, Mapping) else ""
-        if isinstance(asset, Mapping) and urlsplit(url).scheme in ("http", "https"):
-            stored = one_spelling(layer.stored)
-            assert said.tile and said.date and said.produced  # IDENTITY has them
-            wanted = Wanted(said.product, question.collection, said.tile, said.date, stored)
-            size = asset.get("file:size")
-            exact = size if isinstance(size, int) and 0 < size < 2**53 else None
-            checksum = _checksum(str(asset.get("file:checksum") or "").lower())
-            name = f"{identity}.{stored}.tif"
-            yield Record(name, wanted, said.produced, url, exact, checksum, float(exact or 0))
+        about: Mapping[str, Any] = asset if isinstance(asset, Mapping) else {}
+        url = str(about.get("href"))
+        url = url if urlsplit(url).scheme in ("http", "https") else ""
+        stored = one_spelling(layer.stored)
+        assert said.tile and said.date and said.produced  # IDENTITY has them
+        wanted = Wanted(said.product, question.collection, said.tile, said.date, stored)
+        size = about.get("file:size")
+        exact = size if isinstance(size, int) and 0 < size < 2**53 else None
+        checksum = _checksum(str(about.get("file:checksum") or "").lower())
+        name = f"{identity}.{stored}.tif"
+        yield Record(name, wanted, said.produced, url, exact, checksum, float(exact or 0))
 
 
 def _checksum(multihash: str) -> Checksum | None:

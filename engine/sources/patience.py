@@ -16,8 +16,8 @@ class Unreachable(MachineError):
     """A server gives no answer, however often it is asked."""
 
 
-class Rejected(RseiError):
-    """A server answers that it will not do what it is asked for."""
+class Rejected(MachineError):
+    """A server will not do what it is asked for, or answers something else."""
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class Record:
     """Production time, year to second."""
 
     url: str
-    """Its address."""
+    """Its address; empty where the catalogue knows the file, but not where it lies."""
 
     size: int | None = None
     """Bytes; None where the catalogue does not say."""
@@ -73,7 +73,7 @@ class Record:
 
 
 def newest(found: Iterable[Record]) -> dict[Wanted, Record]:
-    """The newest production of each composite."""
+    """The newest production of each composite, of those that can be had."""
     chosen: dict[Wanted, Record] = {}
     for record in found:
         rival = chosen.get(record.wanted)
@@ -82,6 +82,7 @@ def newest(found: Iterable[Record]) -> dict[Wanted, Record]:
     return chosen
 
 
-def _age(record: Record) -> tuple[str, bool, str]:
+def _age(record: Record) -> tuple[bool, str, bool, str]:
     # Production times are of one length, but for a few of early collections without seconds.
-    return record.produced.ljust(14, "0"), record.checksum is not None, record.url
+    produced = record.produced.ljust(14, "0")
+    return bool(record.url), produced, record.checksum is not None, record.url

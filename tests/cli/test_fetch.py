@@ -341,6 +341,30 @@ def test_files_without_a_manifest_are_checked_not_fetched(archive: Archive, stud
     assert archive.count() == before
 
 
+def test_a_file_linked_from_elsewhere_is_left_there(archive: Archive, study: Path) -> None:
+    right, spoilt = fill(archive)[:2]
+    store, folder = study.parent / "store", study.parent / "granules"
+    store.mkdir()
+    folder.mkdir()
+    for name, data in ((right, archive.files[right]), (spoilt, b"\x0e\x03\x13\x01")):
+        (store / name).write_bytes(data)
+        (folder / name).symlink_to(store / name)
+    result = rsei("fetch", study)
+    assert result.exit_code == 1 and "mend it where it lies" in result.stderr
+    assert (store / spoilt).read_bytes() == b"\x0e\x03\x13\x01"
+    assert archive.asked(right) == archive.asked(spoilt) == 0
+
+
+def test_a_granule_without_an_address_is_a_failure(archive: Archive, study: Path) -> None:
+    lost = fill(archive)[4]
+    for item in archive.items:
+        if item["umm"]["GranuleUR"] == lost.removesuffix(".hdf"):
+            item["umm"]["RelatedUrls"].clear()
+    result = rsei("fetch", study)
+    assert result.exit_code == 1 and f"{lost}: expected an address" in result.stderr
+    assert len(granules(study)) == 19
+
+
 def test_the_manifest_says_what_came(archive: Archive, study: Path) -> None:
     fill(archive)
     assert rsei("fetch", study).exit_code == 0

@@ -93,7 +93,10 @@ def test_the_newest_production_counts(archive: Archive) -> None:
     ],
 )
 def test_a_name_of_another_form_is_left_out(archive: Archive, name: str) -> None:
-    assert record_of(archive.item(name, b"12")) is None
+    item = archive.item(name, b"12")
+    record = record_of(item)
+    assert record is None or (record.url, record.name) == ("", f"{name.removesuffix('.hdf')}.hdf")
+    assert record is None or "/" not in record.name
 
 
 @pytest.mark.parametrize("item", [None, [], {}, {"umm": 3}, {"umm": {"RelatedUrls": [1, {}]}}])
@@ -111,6 +114,24 @@ def test_a_record_may_say_little(archive: Archive) -> None:
     item["umm"]["DataGranule"]["ArchiveAndDistributionInformation"] = [entry]
     record = record_of(item)
     assert record and (record.size, record.about) == (None, 5.5e6)
+
+
+def test_a_granule_without_an_address_is_known(archive: Archive) -> None:
+    old = archive.item(NAME.replace(".2021", ".2019"), b"12")
+    item = archive.item(NAME, b"12")
+    item["umm"]["RelatedUrls"] = []
+    record, earlier = record_of(item), record_of(old)
+    assert record and earlier and (record.name, record.url) == (NAME, "")
+    assert newest([earlier, record]) == {earlier.wanted: earlier}
+
+
+def test_a_page_that_gets_lost_is_noticed(archive: Archive) -> None:
+    many(archive, 25)
+    archive.page = 10
+    answer = json.dumps({"items": archive.items[10:20]}).encode()
+    archive.faults["catalogue"] = [lambda handler, name: False, server.body(answer, CMR_Hits="25")]
+    with pytest.raises(Rejected, match="expected 25 records, found 20"):
+        list(records(Link(patience=PATIENCE), QUESTION, f"{archive.base}/search"))
 
 
 def test_an_answer_too_large_is_broken_off(
