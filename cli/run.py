@@ -8,6 +8,7 @@ import typer
 from .options import (
     SETTINGS,
     AsJson,
+    RunFolder,
     StudyFile,
     asking,
     print_json,
@@ -134,3 +135,13 @@ def print_outcome(outcome: "Outcome") -> None:
     state = "" if outcome.complete else "; not complete: the same command goes on"
     typer.echo(f"{outcome.done} tasks done, {outcome.committed} found done{state}")
     typer.echo(f"results in {outcome.out}")
+
+
+def report(run: RunFolder) -> None:
+    """Draw a run's figures again, and write its page."""
+    from ..engine.run import reporting
+    from .progress import watching
+
+    with watching() as progress:
+        page = reporting.report(run, progress)
+    typer.echo(f"wrote {page}")

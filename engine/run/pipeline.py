@@ -26,6 +26,7 @@ from .orders import (
 from .partials import partial_tasks
 from .projections import project_tasks, reduce_tasks, write_tasks
 from .reading import load
+from .reporting import figure_tasks, page_tasks
 from .shards import Ready, Shard
 from .store import Store
 from .study import Study
@@ -41,6 +42,8 @@ WAVES: tuple[tuple[str, Callable[[Survey, str], tuple[Task, ...]]], ...] = (
     ("write", write_tasks),
     ("analyse", area_tasks),
     ("analyse", table_tasks),
+    ("report", figure_tasks),
+    ("report", page_tasks),
 )
 """Stage, and what makes its tasks of the survey and the processor: a wave needs those before."""
 
