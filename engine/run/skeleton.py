@@ -72,7 +72,7 @@ def _section(header: str, table: type[BaseModel], absent: bool, about: str = "")
 
 def _own_section(field: FieldInfo) -> type[BaseModel] | None:
     """The settings type of a field that is a table of its own and nothing else."""
-    annotation = field.annotation
+    annotation: Any = field.annotation
     is_table = isinstance(annotation, type) and issubclass(annotation, BaseModel)
     return annotation if is_table else None
 
