@@ -32,7 +32,7 @@ def fetch(
     stac: Stac = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the granules of a study in NASA's archive, and download them, checked.
+    """Download the granules of a study from NASA's archive, checked.
 
     An interrupted download resumes; a folder that is complete costs no request. The token is read
     from EARTHDATA_TOKEN, or login and password from ~/.netrc. With --stac the layers come one by
