@@ -40,6 +40,9 @@ PULSE = 5.0
 PATIENCE = 300.0
 """Seconds that a cluster may be without any worker, such as between two jobs of a queue."""
 
+SETTLED = 60.0
+"""Most seconds to wait until every worker answers."""
+
 ANSWER = 30.0
 """Seconds in which a scheduler has to answer."""
 
@@ -61,8 +64,11 @@ CONFIG = {
 class Workers:
     """The processes of a Dask cluster, which may come and go."""
 
-    def __init__(self, client: Client, dashboard: str | None) -> None:
-        self.client, self.dashboard = client, dashboard
+    def __init__(
+        self, client: Client, dashboard: str | None, own: LocalCluster | None = None
+    ) -> None:
+        self.client, self.dashboard, self.own = client, dashboard, own
+        self.wanted = len(own.worker_spec) if own else 0
         self.threads, self.asked, self.seen = 1, -PULSE, time.monotonic()
 
     def each(self, tasks: Iterable[Task], store: Store, stop: Stop) -> Iterator[Done | Failed]:
@@ -82,6 +88,7 @@ class Workers:
             lost[_label(task)] += 1
             (again if lost[_label(task)] < TRIES - 1 else alone).append(task)
         for one in alone:
+            self._settle()
             for task, future in self._ended(iter([one]), store, stop, 1):
                 yield self._result(task, future) or Failed(task, _poison(lost[_label(task)] + 1))
 
@@ -114,12 +121,25 @@ class Workers:
         finally:
             self.client.cancel([future for _, future in running.values()], force=True)
 
+    def _settle(self) -> None:
+        """Wait until every worker answers, so that none dies of what came before."""
+        end = time.monotonic() + SETTLED
+        while time.monotonic() < end:
+            try:
+                if self.client.run(os.getpid):
+                    return
+            except Exception:  # one is dead, and the scheduler has not noticed
+                pass
+            self._cores()
+            time.sleep(0.2)
+
     def _call_back(self, running: dict[str, tuple[Task, Future]]) -> None:
         """Take back the tasks that no worker has begun yet."""
         begun = {key for keys in self.client.run(_begun).values() for key in keys}
-        for key in [key for key in running if key not in begun]:
-            _, future = running.pop(key)
-            self.client.cancel([future], force=True)
+        for key, (_, future) in list(running.items()):
+            if key not in begun and not future.done():
+                del running[key]
+                self.client.cancel([future], force=True)
 
     def _result(self, task: Task, future: Future) -> Done | Failed | None:
         """What came of a task; None where its worker died."""
@@ -148,6 +168,8 @@ class Workers:
             found = sum(self.client.nthreads().values())
             self.asked, self.threads = now, max(1, found)
             self.seen = now if found else self.seen
+            if self.own and found < self.wanted:
+                self.own.scale(self.wanted)  # in place of those that Dask has given up
         if now - self.seen > PATIENCE:
             raise MachineError(
                 f"{self._address}: expected workers, found none for {PATIENCE:.0f} s; start some, "
@@ -170,7 +192,14 @@ class _Stream(Iterator[Task]):
         self.tasks, self.again = tasks, again
 
     def __next__(self) -> Task:
-        return self.again.popleft() if self.again else next(self.tasks)
+        # Those whose worker died come last: that worker is only just starting again, and one that
+        # dies while it starts is given up by Dask.
+        task = next(self.tasks, None)
+        if task is not None:
+            return task
+        if not self.again:
+            raise StopIteration
+        return self.again.popleft()
 
 
 def _begun(dask_worker: Any) -> list[str]:
@@ -252,12 +281,12 @@ def processes(workers: int, memory: int, profile: Path | None) -> Iterator[Worke
             threads_per_worker=1,
             processes=True,
             memory_limit=memory // workers,
-            dashboard_address="127.0.0.1:0" if seen else None,
+            dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
         )
         with cluster, Client(cluster) as client, _profiled(profile):
             client.register_plugin(Steadfast())
-            yield Workers(client, client.dashboard_link if seen else None)
+            yield Workers(client, client.dashboard_link if seen else None, cluster)
 
 
 @contextmanager

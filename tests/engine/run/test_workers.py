@@ -1,0 +1,188 @@
+"""Workers may die; tasks are not lost, and poison is told from bad luck."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+import pytest
+import studies
+from faulty_tasks import Faulty
+
+from rsei.engine.run.cluster import Alone, Crew, Failed, TaskError, crew
+from rsei.engine.run.orders import RunOptions, Stop
+from rsei.engine.run.store import Store
+from rsei.engine.run.tasks import Done
+from rsei.engine.run.upkeep import RUN, verification
+from rsei.engine.sources.errors import GranuleError, MachineError, StudyError
+
+MEMORY = 2 << 30
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    kept = Store(tmp_path / "run")
+    kept.put_json(RUN, {})
+    return kept
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Crew]:
+    """Two workers, for all tests: each takes seconds to start."""
+    with crew(RunOptions(workers=2), MEMORY, studies.Silent()) as people:
+        yield people
+
+
+def outcomes(people: Crew, tasks: list[Faulty], store: Store) -> dict[str, Done | Failed]:
+    found = {one.task.name: one for one in people.each(tasks, store, Stop())}
+    assert sorted(found) == sorted(task.name for task in tasks)
+    return found
+
+
+def errors(found: dict[str, Done | Failed]) -> dict[str, str]:
+    return {name: str(one.error) for name, one in found.items() if isinstance(one, Failed)}
+
+
+def test_a_poisonous_task_is_given_up_and_a_neighbour_is_not_blamed(
+    pair: Crew, store: Store
+) -> None:
+    tasks = [Faulty(f"good{i}") for i in range(12)]
+    tasks[2:2] = [Faulty("poison", "exit"), Faulty("unlucky", "kill", times=2)]
+    found = outcomes(pair, tasks, store)
+    assert list(errors(found)) == ["poison"]
+    assert "its worker died 3 times" in errors(found)["poison"]
+    # a worker may die just before it begins a task that was on its way to it
+    assert 2 <= tasks[2].tries(store) <= 3 and tasks[3].tries(store) == 3
+    assert store.find(tasks[3].key(store)) and not store.find(tasks[2].key(store))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["exit", "kill", "segfault", "hoard"])
+def test_every_death_of_a_worker(pair: Crew, store: Store, way: str) -> None:
+    tasks = [Faulty("poison", way), *(Faulty(f"good{i}") for i in range(6))]
+    assert list(errors(outcomes(pair, tasks, store))) == ["poison"]
+    assert 2 <= tasks[0].tries(store) <= 3
+
+
+def check_errors(people: Crew, store: Store) -> None:
+    ways = ("damaged", "bug", "memory", "full", "good")
+    found = outcomes(people, [Faulty(way, way) for way in ways], store)
+    kinds = {n: type(one.error) for n, one in found.items() if isinstance(one, Failed)}
+    expected = {"damaged": GranuleError, "full": MachineError}
+    assert kinds == expected | {"bug": TaskError, "memory": TaskError}
+    assert "unexpected ZeroDivisionError: division by zero" in errors(found)["bug"]
+    bug = found["bug"]
+    assert isinstance(bug, Failed) and bug.trace and "faulty_tasks.py" in bug.trace
+    assert isinstance(found["good"], Done)
+    assert not verification(store).temporaries
+
+
+def test_errors_of_tasks_are_values(store: Store) -> None:
+    check_errors(Alone(), store)
+
+
+def test_errors_of_tasks_are_values_in_workers_too(pair: Crew, store: Store) -> None:
+    check_errors(pair, store)
+
+
+def test_workers_without_the_run_folder_or_with_other_software_say_so(
+    pair: Crew, store: Store
+) -> None:
+    (store.folder / RUN).unlink()
+    assert "expected the run folder" in errors(outcomes(pair, [Faulty("a")], store))["a"]
+    other = Store(store.folder, {"rsei": "0.0.1"})
+    assert "expected rsei 0.0.1" in errors(outcomes(pair, [Faulty("a")], other))["a"]
+
+
+def test_a_stop_lets_the_tasks_at_hand_end(pair: Crew, store: Store) -> None:
+    tasks = [Faulty(f"slow{i}", "slow") for i in range(20)]
+    stop = Stop()
+    found = []
+    with stop.patiently():
+        for one in pair.each(tasks, store, stop):
+            if not found:
+                stop.ask()
+            found.append(one)
+    assert 1 <= len(found) <= 4 and all(isinstance(one, Done) for one in found)
+    # one that ends at this very moment is committed, and not told
+    assert len(found) <= len(list(store.markers())) <= 4
+
+
+def test_a_second_wish_and_one_before_the_first_task_interrupt() -> None:
+    stop = Stop()
+    with pytest.raises(KeyboardInterrupt):
+        stop.ask()
+    with stop.patiently():
+        stop.ask()
+        with pytest.raises(KeyboardInterrupt):
+            stop.ask()
+
+
+def test_too_little_memory_for_a_worker_is_a_usage_error() -> None:
+    options = RunOptions(workers=16)
+    with pytest.raises(StudyError, match="at least 512 MiB"), crew(options, MEMORY, SILENT):
+        pass
+
+
+SILENT = studies.Silent()
+
+
+def test_no_scheduler_is_an_environment_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rsei.engine.run import workers
+
+    monkeypatch.setattr(workers, "ANSWER", 0.2)
+    options = RunOptions(scheduler="tcp://127.0.0.1:9")
+    refusal = pytest.raises(MachineError, match="expected a Dask scheduler, found none")
+    with refusal, crew(options, MEMORY, SILENT):
+        pass
+
+
+DRIVER = """
+import sys, time
+from pathlib import Path
+import studies
+from faulty_tasks import Faulty
+from rsei.engine.run.cluster import crew
+from rsei.engine.run.orders import RunOptions, Stop
+from rsei.engine.run.store import Store
+if __name__ == "__main__":
+    store = Store(Path(sys.argv[1]))
+    with crew(RunOptions(workers=2), 2 << 30, studies.Silent()) as people:
+        for one in people.each([Faulty(f"slow{i}", "slow") for i in range(50)], store, Stop()):
+            print("one", flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_no_worker_outlives_its_run(store: Store, number: signal.Signals, tmp_path: Path) -> None:
+    script = tmp_path / "driver.py"
+    script.write_text(DRIVER)
+    paths = {"PYTHONPATH": str(Path(studies.__file__).parent)}
+    command = [sys.executable, str(script), str(store.folder)]
+    with subprocess.Popen(command, stdout=-1, stderr=-1, env=os.environ | paths) as child:
+        assert child.stdout and child.stdout.readline() == b"one\n"
+        family = psutil.Process(child.pid).children(recursive=True)
+        assert len(family) >= 2
+        child.send_signal(number)
+        child.wait(30)
+    _, alive = psutil.wait_procs(family, timeout=30)
+    assert alive == []
+
+
+@pytest.mark.slow
+def test_a_running_cluster_is_used_and_stays(store: Store) -> None:
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0"
+    ) as cluster:
+        options = RunOptions(scheduler=cluster.scheduler_address)
+        for _ in range(2):
+            with crew(options, MEMORY, SILENT) as people:
+                found = outcomes(people, [Faulty(f"good{i}") for i in range(9)], store)
+                assert errors(found) == {}
+        assert len(cluster.scheduler.workers) == 2

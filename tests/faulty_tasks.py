@@ -1,0 +1,97 @@
+"""Tasks that go wrong in every way a worker can."""
+
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rsei.engine.run.store import Draft, Key, Store
+from rsei.engine.sources.errors import GranuleError, MachineError
+
+
+def exit_() -> None:
+    os._exit(3)
+
+
+def kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def segfault() -> None:
+    ctypes.string_at(0)
+
+
+def damaged() -> None:
+    raise GranuleError("a.hdf: truncated")
+
+
+def bug() -> None:
+    raise ZeroDivisionError("division by zero")
+
+
+def memory() -> None:
+    raise MemoryError
+
+
+def hoard() -> None:
+    """Take more memory than a worker has."""
+    held = []
+    while True:
+        held.append(b"x" * (64 << 20))
+        time.sleep(0.05)
+
+
+def full() -> None:
+    raise MachineError("the disk is full")
+
+
+def slow() -> None:
+    time.sleep(0.7)
+
+
+def good() -> None:
+    return
+
+
+WAYS: dict[str, Callable[[], None]] = {
+    f.__name__.strip("_"): f
+    for f in (exit_, kill, segfault, damaged, bug, memory, hoard, full, slow, good)
+}
+
+
+@dataclass(frozen=True)
+class Faulty:
+    """A task that goes wrong, always or so many times."""
+
+    name: str
+    way: str = "good"
+    times: int = 1 << 30
+    stage: str = "partial"
+    inputs: tuple[str, ...] = ()
+    read: int = 100
+    write: int = 6
+    memory: int = 0
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (f"store/{self.name}.bin",)
+
+    def key(self, store: Store) -> Key:
+        return Key(self.stage, self.name, 1, {}, {})
+
+    def tries(self, store: Store) -> int:
+        """How often it was begun."""
+        return len(list((store.folder / "begun").glob(f"{self.name}-*")))
+
+    def make(self, store: Store, draft: Draft) -> None:
+        begun = store.folder / "begun"
+        begun.mkdir(exist_ok=True)
+        (begun / f"{self.name}-{time.monotonic_ns()}").touch()
+        path: Path = draft.paths[self.files[0]]
+        path.write_bytes(b"half")
+        if self.tries(store) <= self.times:
+            WAYS[self.way]()
+        path.write_bytes(b"pixels")
