@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field
 
 from ..sources.errors import InputError, StudyError
-from ..sources.settings import Settings
 from .autocorrelation import gridded, moran
+from .forest_settings import ForestSettings as ForestSettings
 from .importance import added_error, importance, rank_stability
 from .trees import Flags, Floats, Put, Trees, grown
 from .validation import (
@@ -32,34 +31,6 @@ Grow = Callable[
 
 TRAIN, VALID, BLANK = "train", "valid", "blank"
 """Values of the column ``split``."""
-
-
-class ForestSettings(Settings):
-    """The random forest of each area."""
-
-    trees: int = Field(default=1000, ge=1)
-    """Number of trees."""
-
-    mtry: int = Field(default=3, ge=1)
-    """Drivers tried at each node."""
-
-    validation: float = Field(default=0.3, gt=0, lt=1)
-    """Share of the rows held back to validate the forest."""
-
-    seed: int = Field(default=1, ge=0)
-    """Seed of the split, the trees, the permutations and the folds."""
-
-    tuning_mtry: tuple[int, ...] = (2, 3, 4, 5)
-    """Drivers tried at each node, in the table of tuning."""
-
-    tuning_trees: tuple[int, ...] = (100, 250, 500, 750, 1000)
-    """Numbers of trees in the table of tuning."""
-
-    folds: int = Field(default=5, ge=2)
-    """Folds of the cross-validation by blocks."""
-
-    block: float = Field(default=10_000, gt=0)
-    """Side of a block of the cross-validation, in units of the drivers' CRS: m."""
 
 
 @dataclass(frozen=True)

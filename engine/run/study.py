@@ -5,14 +5,25 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, Field, PrivateAttr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    PrivateAttr,
+    field_validator,
+    model_validator,
+)
+from pyproj import CRS
+from pyproj.exceptions import CRSError
 
+from ..analysis.forest_settings import ForestSettings
 from ..analysis.rings import RingSettings
 from ..index.indicators import IndicatorSettings, WaterSettings
 from ..index.quality import Policy
 from ..index.rsei import RseiSettings
 from ..index.season import Season
 from ..sources.settings import Settings
+from .driver_settings import DriverLayers as DriverLayers
 
 FIRST_YEAR, LAST_YEAR = 2000, 2100
 """Years an epoch may have: Terra's first images are of February 2000."""
@@ -168,50 +179,6 @@ class AnalysisSettings(Settings):
     """Rings around the mines."""
 
 
-class DriverRaster(Settings):
-    """A raster that may explain the index."""
-
-    raster: str | None = None
-    """File, or a pattern with {year}."""
-    months: str | None = None
-    """Pattern with {month:02d}, and perhaps {year}, for twelve monthly files, in place of one."""
-    reduce: Literal["sum", "mean"] = "sum"
-    """How twelve months become a year."""
-    resampling: Literal["nearest", "bilinear", "average"] | None = None
-    """How it reaches the drivers' grid; by its own resolution when absent."""
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if (self.raster is None) == (self.months is None):
-            raise ValueError(
-                f"expected either raster or months, found {'both' if self.raster else 'neither'}"
-            )
-        return self
-
-
-DriverLayer = str | DriverRaster
-"""A file, or a table that says more of it."""
-
-
-class DriverLayers(Settings):
-    """The rasters of the drivers; slope, distance to the mines and mine share are made."""
-
-    dem: DriverLayer | None = None
-    """Elevation, m."""
-    prec: DriverLayer | None = None
-    """Precipitation, mm."""
-    gdp: DriverLayer | None = None
-    """Gross domestic product."""
-    ntl: DriverLayer | None = None
-    """Night lights."""
-    elec: DriverLayer | None = None
-    """Electricity consumption."""
-    co2: DriverLayer | None = None
-    """CO2 emissions."""
-    pm25: DriverLayer | None = None
-    """PM2.5 concentration."""
-
-
 class DriversSettings(Settings):
     """What may explain the index, on a grid of its own."""
 
@@ -224,18 +191,17 @@ class DriversSettings(Settings):
     layers: DriverLayers
     """The rasters."""
 
-
-class ForestSettings(Settings):
-    """The random forest that ranks the drivers."""
-
-    trees: Annotated[int, Field(ge=1, le=100_000)] = 1000
-    """Number of trees."""
-    mtry: Annotated[int, Field(ge=1, le=10)] = 3
-    """Drivers tried at each split."""
-    validation: Annotated[float, Field(gt=0, lt=1)] = 0.3
-    """Share of the pixels kept for validation."""
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
-    """Seed of every random choice."""
+    @field_validator("crs")
+    @classmethod
+    def _in_metres(cls, text: str) -> str:
+        try:
+            crs = CRS.from_user_input(text)
+        except CRSError:
+            crs = None
+        if crs is None or {axis.unit_name for axis in crs.axis_info} != {"metre"}:
+            found = "an unknown one" if crs is None else crs.name
+            raise ValueError(f"expected a projection in metres (ESRI:102025), found {found}")
+        return text
 
 
 class Compute(Settings):
