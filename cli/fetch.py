@@ -57,7 +57,7 @@ def fetch(
         outcome = fetching.carry_out(found, progress)
     if as_json:
         print_json(outcome.record())
-    else:
+    elif found.asked:
         print_fetched(outcome)
     raise typer.Exit(outcome.exit_code)
 
