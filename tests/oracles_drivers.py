@@ -53,8 +53,8 @@ def shortest_ways(sources: Flags, blocked: Flags) -> Floats:
     shapely.prepare(barrier)
     inside = shapely.relate_pattern(lines, barrier, "T********")
     free = ~inside & ~_slips(np.argwhere(touching) + 1.0, lines)
-    size = (len(points), len(points))
-    graph = coo_array((np.asarray(shapely.length(lines))[free], (first[free], second[free])), shape=size)
+    lengths, places = np.asarray(shapely.length(lines))[free], (first[free], second[free])
+    graph = coo_array((lengths, places), shape=(len(points), len(points)))
     flags = sources[tuple((centres - 0.5).astype(int).T)]
     found = dijkstra(graph.tocsr(), directed=False, indices=np.flatnonzero(flags))
     out = np.full(blocked.shape, np.inf)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import optimize
-from skmisc.loess import loess  # type: ignore[import-untyped]
+from skmisc.loess import loess
 
 from rsei.engine.analysis.curves import Line, Segmented, Smooth
 

@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,7 @@ def flipped(path: Path) -> bytes:
     return bytes(data)
 
 
-DAMAGE = {
+DAMAGE: dict[str, Callable[[Path], bytes]] = {
     "truncated": truncated,
     "empty": lambda path: b"",
     "login page": lambda path: b"<!DOCTYPE html><html><title>Earthdata Login</title></html>",

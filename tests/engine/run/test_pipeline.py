@@ -3,6 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,6 +42,11 @@ def hashes(run: Path) -> dict[str, str]:
     }
 
 
+def rows_of(path: Path) -> list[Any]:
+    """The rows of a table, each with its columns as attributes."""
+    return list(pd.read_csv(path).itertuples())
+
+
 def layers(path: Path) -> dict[str, np.ndarray]:
     with rasterio.open(path) as file:
         return dict(zip(file.descriptions, file.read()))
@@ -54,7 +60,7 @@ def test_tables_are_as_described(done: Path) -> None:
 
 def test_every_pixel_is_valid_or_has_a_reason(done: Path) -> None:
     reasons = pd.read_csv(done / "tables/exclusions.csv").groupby("epoch").n.sum()
-    for row in pd.read_csv(done / "tables/pca.csv").itertuples():
+    for row in rows_of(done / "tables/pca.csv"):
         found = layers(done / f"indicators/small-town/{row.epoch}.tif")
         assert int(found["valid"].sum()) == row.n
         assert row.n + reasons[row.epoch] == found["valid"].size
@@ -62,7 +68,7 @@ def test_every_pixel_is_valid_or_has_a_reason(done: Path) -> None:
 
 def test_index_is_the_definition(done: Path) -> None:
     """RSEI from the written indicators, by NumPy alone."""
-    for row in pd.read_csv(done / "tables/pca.csv").itertuples():
+    for row in rows_of(done / "tables/pca.csv"):
         found = layers(done / f"indicators/small-town/{row.epoch}.tif")
         valid = found["valid"] == 1
         raw = np.stack([found[name][valid] for name in ("ndvi", "wet", "ndbsi", "lst")])
@@ -174,11 +180,10 @@ def test_a_changed_setting_makes_anew_what_depends_on_it(granules: Path, tmp_pat
 def test_percentiles_pooled_and_otsu(granules: Path, tmp_path: Path) -> None:
     changes = {"rsei": 'limits = [2, 98]\nnormalisation = "pooled"', "water": 'mndwi = "otsu"'}
     outcome = studies.run(written(tmp_path, granules, **changes))
-    table = pd.read_csv(outcome.out / "tables/pca.csv")
     values = [layers(outcome.out / f"indicators/small-town/{epoch}.tif") for epoch in EPOCHS]
     pooled = np.concatenate([found["lst"][found["valid"] == 1] for found in values])
     expected = np.percentile(pooled.astype(np.float64), [2, 98])
-    for row in table.itertuples():
+    for row in rows_of(outcome.out / "tables/pca.csv"):
         np.testing.assert_allclose([row.lst_min, row.lst_max], expected, rtol=1e-12)
     maps = [layers(outcome.out / f"rsei/small-town/{epoch}.tif")["rsei"] for epoch in EPOCHS]
     shares = [np.mean(np.concatenate([m[np.isfinite(m)] for m in maps]) == end) for end in (0, 1)]
