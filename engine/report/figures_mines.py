@@ -163,12 +163,16 @@ def _box(row: "pd.Series[Any]") -> dict[str, Any]:
 
 
 def insets(site: Site, epoch: int, most: int = 3) -> Figure | None:
-    """True colour (bands 1, 4, 3) of the largest mines beside their RSEI; None without mines."""
+    """True colour (bands 1, 4, 3) of the largest mines above their RSEI.
+
+    None where there are no mines, or the index was made without these bands.
+    """
     chosen = sorted(site.mines, key=lambda mine: -mine.area)[:most]
-    if not chosen:
+    found = [site.band(epoch, name) for name in ("red", "green", "blue")]
+    colour = [layer for layer in found if layer is not None]
+    if not chosen or len(colour) < 3:
         return None
     whole = site.rsei(epoch)
-    colour = [site.band(epoch, name) for name in ("red", "green", "blue")]
     sheet = Sheet.of(whole)
     picture = sheet.picture(whole)
     light = np.stack([sheet.picture(layer) for layer in colour], axis=-1)

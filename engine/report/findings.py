@@ -65,15 +65,15 @@ class Site:
         """The map of an epoch."""
         return read_layer(self.folder / f"rsei/{self.slug}/{epoch}.tif", 1)
 
-    def band(self, epoch: int, name: str) -> Layer:
-        """A band of an epoch's composite, or one of its indicators."""
-        for stage in ("indicators", "composites"):
-            path = self.folder / f"{stage}/{self.slug}/{epoch}.tif"
-            with opened_tiff(path) as dataset:
-                names = list(dataset.descriptions)
-            if name in names:
-                return read_layer(path, names.index(name) + 1)
-        raise LookupError(f"{self.name}, {epoch}: expected a band {name!r}, found none")
+    def band(self, epoch: int, name: str) -> Layer | None:
+        """A band of an epoch's composite; None where the index was made without it."""
+        path = self.folder / f"composites/{self.slug}/{epoch}.tif"
+        if not path.is_file():
+            return None
+        with opened_tiff(path) as dataset:
+            names = list(dataset.descriptions)
+        layer = read_layer(path, names.index(name) + 1) if name in names else None
+        return layer if layer is not None and np.isfinite(layer.values).any() else None
 
 
 def read_layer(path: Path, band: int) -> Layer:

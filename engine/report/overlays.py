@@ -20,8 +20,11 @@ from .findings import Layer, Site
 MERCATOR = "EPSG:3857"
 """The system in which the page draws."""
 
-LEVELS = 254
-"""Steps of RSEI from 0 to 1 in a picture: 1 is RSEI 0, 255 is RSEI 1, 0 is no value."""
+LEVELS = 100
+"""Steps of RSEI from 0 to 1 in a picture: 1 is RSEI 0, 101 is RSEI 1, 0 is no value.
+
+Hundredths are what a reader is told, and the noise below them would double the page.
+"""
 
 MOST = 900
 """Greatest number of pixels along a side of a picture."""
@@ -106,7 +109,7 @@ def levels(rsei: NDArray[np.float32]) -> NDArray[np.uint8]:
     """RSEI as steps of a picture.
 
     >>> levels(np.array([[np.nan, 0, 0.5, 1]], np.float32))
-    array([[  0,   1, 128, 255]], dtype=uint8)
+    array([[  0,   1,  51, 101]], dtype=uint8)
     """
     known = np.isfinite(rsei)
     steps = 1 + np.rint(np.clip(np.where(known, rsei, 0), 0, 1) * LEVELS)
@@ -114,10 +117,13 @@ def levels(rsei: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def picture(values: NDArray[np.uint8]) -> str:
-    """A grey PNG as a data URL: every browser unpacks it to the very same numbers."""
+    """A grey picture as a data URL: every browser unpacks it to the very same numbers.
+
+    WebP without loss is shorter than PNG.
+    """
     buffer = io.BytesIO()
-    Image.fromarray(values, "L").save(buffer, "PNG", optimize=True)
-    return data_url("image/png", buffer.getvalue())
+    Image.fromarray(values, "L").convert("RGB").save(buffer, "WEBP", lossless=True)
+    return data_url("image/webp", buffer.getvalue())
 
 
 def data_url(kind: str, data: bytes) -> str:
@@ -125,15 +131,15 @@ def data_url(kind: str, data: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def shrunk(png: bytes, width: int) -> str:
-    """A picture at most ``width`` pixels wide as a data URL, small enough to send."""
+def shrunk(png: bytes, width: int, quality: int) -> str:
+    """A picture at most ``width`` pixels wide as a data URL, of a quality from 1 to 100."""
     with Image.open(io.BytesIO(png)) as image:
         flat = image.convert("RGB")
     if flat.width > width:
         size = width, round(flat.height * width / flat.width)
         flat = flat.resize(size, Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    flat.save(buffer, "WEBP", quality=82, method=6)
+    flat.save(buffer, "WEBP", quality=quality)
     return data_url("image/webp", buffer.getvalue())
 
 

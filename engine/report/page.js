@@ -1,4 +1,4 @@
-/* The map of the page: pixels come as grey pictures, 0 for none and 1 to 255 for RSEI 0 to 1. */
+/* The map of the page: pixels come as grey pictures, 0 for none, then RSEI from 0 to 1 in equal steps. */
 "use strict";
 (function () {
   const data = JSON.parse(document.getElementById("map-data").textContent);
@@ -40,7 +40,7 @@
 
   /* The greatest change that has a colour of its own: all of the area's epochs share it. */
   function reach(now, before) {
-    const counts = new Uint32Array(255);
+    const counts = new Uint32Array(data.levels + 1);
     let total = 0;
     for (let i = 0; i < now.grey.length; i++) {
       if (now.grey[i] && before.grey[i]) {
@@ -49,11 +49,11 @@
       }
     }
     let seen = 0;
-    for (let step = 0; step < 255; step++) {
+    for (let step = 0; step <= data.levels; step++) {
       seen += counts[step];
-      if (seen >= 0.99 * total) return Math.max(step, 12);
+      if (seen >= 0.99 * total) return Math.max(step, data.levels / 20);
     }
-    return 254;
+    return data.levels;
   }
 
   async function coloured() {
@@ -69,15 +69,16 @@
     const ramp = change ? data.colours.change : data.colours.rsei;
     for (let i = 0; i < now.grey.length; i++) {
       if (!now.grey[i] || (change && !before.grey[i])) continue;
-      let step = now.grey[i] - 1;
+      let part = (now.grey[i] - 1) / data.levels;
       if (change) {
-        const part = (now.grey[i] - before.grey[i]) / widest;
-        step = Math.round(127 + 127 * Math.max(-1, Math.min(1, part)));
+        const moved = (now.grey[i] - before.grey[i]) / widest;
+        part = 0.5 + 0.5 * Math.max(-1, Math.min(1, moved));
       }
-      image.data.set([...ramp[step], 255], 4 * i);
+      image.data.set(ramp[Math.round(254 * part)], 4 * i);
+      image.data[4 * i + 3] = 255;
     }
     context.putImageData(image, 0, 0);
-    return { url: canvas.toDataURL(), widest: widest / 254 };
+    return { url: canvas.toDataURL(), widest: widest / data.levels };
   }
 
   async function draw() {
@@ -174,7 +175,7 @@
       head.textContent = epoch;
       row.append(head);
       const value = row.insertCell();
-      value.textContent = step ? ((step - 1) / 254).toFixed(2) : "no value";
+      value.textContent = step ? ((step - 1) / data.levels).toFixed(2) : "no value";
       if (epoch === year()) value.className = "now";
     }
     const table = document.createElement("table");

@@ -15,11 +15,20 @@ from PIL import Image
 from . import wording
 from .figures import OF_AN_AREA, OF_THE_RUN, Sketch
 from .findings import Findings, Site
-from .overlays import data_url, overlay, shrunk
+from .overlays import LEVELS, data_url, overlay, shrunk
 from .style import CHANGE_MAP, MINES, ONE_COLUMN, RSEI_MAP, RULES
 
-WIDTH = 1000
-"""Width of the pictures of maps in the page, pixels."""
+LIMIT = 4_900_000
+"""Most bytes of a page: mail programs take some five million."""
+
+DETAILS = ((1100, 82), (860, 65), (640, 50), (480, 35))
+"""Width, pixels, and quality of the pictures of maps, to be tried until the page is small."""
+
+LONGEST = 24_000
+"""Bytes of a drawing above which its pixels are shorter."""
+
+FOR_PAPER = {"overview"}
+"""Figures that only put together what the page shows apart."""
 
 LISTED = 400
 """Granules up to which the page names each; the run's record names them all."""
@@ -29,7 +38,20 @@ INDICATORS = ("ndvi", "wet", "ndbsi", "lst")
 
 
 def page(findings: Findings) -> bytes:
-    """The page as HTML. The run's figures are taken from its folder."""
+    """The page as HTML. The run's figures are taken from its folder.
+
+    Many areas share its size: their pictures are then coarser, and the figures' files are not.
+    """
+    data = Markup(_json(map_data(findings)))
+    html = b""
+    for detail in DETAILS:
+        html = _page(findings, data, detail)
+        if len(html) <= LIMIT:
+            break
+    return html
+
+
+def _page(findings: Findings, data: Markup, detail: tuple[int, int]) -> bytes:
     scripts = [_text("leaflet.js"), _text("page.js")]
     styles = [_without_pictures(_text("leaflet.css")), _text("page.css")]
     environment = Environment(
@@ -40,11 +62,11 @@ def page(findings: Findings) -> bytes:
         policy=policy(scripts, styles),
         scripts=[Markup(one) for one in scripts],
         styles=[Markup(one) for one in styles],
-        data=Markup(_json(map_data(findings))),
+        data=data,
         study=findings.settings["study"]["name"],
         warnings=findings.record["warnings"],
-        figures=_figures(findings, OF_THE_RUN, "figures"),
-        sites=[_site(findings, site) for site in findings.sites],
+        figures=_figures(findings, OF_THE_RUN, "figures", detail),
+        sites=[_site(findings, site, detail) for site in findings.sites],
         coverage=_coverage(findings),
         quality=_quality(findings),
         epochs=epochs,
@@ -96,6 +118,7 @@ def map_data(findings: Findings) -> dict[str, Any]:
         "sites": [overlay(site) for site in findings.sites],
         "colours": {"rsei": _ramp(RSEI_MAP), "change": _ramp(CHANGE_MAP)},
         "mines": MINES,
+        "levels": LEVELS,
     }
 
 
@@ -105,7 +128,7 @@ def _ramp(colours: Any) -> list[list[int]]:
     return [[int(part) for part in shade] for shade in shades]
 
 
-def _site(findings: Findings, site: Site) -> dict[str, Any]:
+def _site(findings: Findings, site: Site, detail: tuple[int, int]) -> dict[str, Any]:
     pca = findings.of("pca", site.name)
     return {
         "name": site.name,
@@ -114,22 +137,25 @@ def _site(findings: Findings, site: Site) -> dict[str, Any]:
         "verdicts": wording.verdicts(findings, site),
         "pca": [] if pca is None else wording.records(pca),
         "indicators": INDICATORS,
-        "figures": _figures(findings, OF_AN_AREA, f"figures/{site.slug}"),
+        "figures": _figures(findings, OF_AN_AREA, f"figures/{site.slug}", detail),
     }
 
 
-def _figures(findings: Findings, sketches: tuple[Sketch, ...], folder: str) -> list[dict[str, str]]:
+def _figures(
+    findings: Findings, sketches: tuple[Sketch, ...], folder: str, detail: tuple[int, int]
+) -> list[dict[str, str]]:
     """The figures that were drawn, as pictures that the page carries."""
     found = []
     for sketch in sketches:
         path = findings.folder / folder / sketch.name
         vector, pixels = path.with_suffix(".svg"), path.with_suffix(".png")
-        if not pixels.is_file():
+        if not pixels.is_file() or sketch.name in FOR_PAPER:
             continue
-        small = sketch.pictures or not vector.is_file()
         with Image.open(pixels) as picture:
             broad = picture.width > 1.5 * ONE_COLUMN * RULES["savefig.dpi"]
-        image = shrunk(pixels.read_bytes(), WIDTH) if small else drawing(vector.read_text("utf-8"))
+        lines = drawing(vector.read_text("utf-8"))
+        as_pixels = sketch.pictures or len(lines) > LONGEST
+        image = shrunk(pixels.read_bytes(), *detail) if as_pixels else lines
         found.append(
             {
                 "name": sketch.name,
@@ -144,9 +170,9 @@ def _figures(findings: Findings, sketches: tuple[Sketch, ...], folder: str) -> l
 
 
 def drawing(svg: str) -> str:
-    """A drawing as a data URL: without its metadata, and to a hundredth of a point."""
+    """A drawing as a data URL: without its metadata, and to a tenth of a point."""
     plain = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    plain = re.sub(r"(\d\.\d\d)\d+", r"\1", plain)
+    plain = re.sub(r"(\d\.\d)\d+", r"\1", plain)
     return data_url("image/svg+xml", re.sub(r"\s*\n\s*", "\n", plain).encode())
 
 

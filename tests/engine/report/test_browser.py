@@ -100,7 +100,7 @@ def test_a_click_tells_the_values_of_the_pixel(browser: Any, findings: Findings)
         row = int((y - layer.transform.f) / layer.transform.e)
         around = layer.values[row - 1 : row + 2, column - 1 : column + 2]
         # The picture is warped: the nearest pixel may be a neighbour.
-        assert min(abs(around.reshape(-1) - float(cell.text))) <= 0.0075
+        assert min(abs(around.reshape(-1) - float(cell.text))) <= 0.0051
 
 
 def test_outlines_come_and_go(browser: Any) -> None:

@@ -5,13 +5,16 @@ import hashlib
 import json
 import re
 from html.parser import HTMLParser
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from reported import HOSTILE
 
 from rsei.engine.report.findings import Findings
+from rsei.engine.report.overlays import LEVELS
 from rsei.engine.report.page import map_data, page, policy
 
 
@@ -137,15 +140,11 @@ def test_a_changed_script_changes_the_policy() -> None:
 
 def test_the_map_has_every_epoch_and_its_mean(findings: Findings) -> None:
     """The mean of the steps of a picture is the mean of its map, within the bend of the warp."""
-    from io import BytesIO
-
-    from PIL import Image
-
     for site, data in zip(findings.sites, map_data(findings)["sites"]):
         assert data["epochs"] == [str(epoch) for epoch in site.epochs]
         for epoch in site.epochs:
             url = data["images"][str(epoch)]
             with Image.open(BytesIO(base64.b64decode(url.split(",")[1]))) as image:
-                steps = np.asarray(image)
-            shown = (steps[steps > 0].astype(float) - 1) / 254
+                steps = np.asarray(image)[..., 0]
+            shown = (steps[steps > 0].astype(float) - 1) / LEVELS
             assert abs(shown.mean() - np.nanmean(site.rsei(epoch).values)) < 0.02
