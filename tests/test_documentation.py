@@ -208,6 +208,8 @@ def test_page_on_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.slow
+# rioxarray multiplies transforms by *, which affine 3 is about to give up.
+@pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")
 def test_page_on_reading_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     area = f'name = "Tangshan"\nbounds = {list(studies.BOUNDS)}'
     folder = studies.write_all(tmp_path / "granules")
