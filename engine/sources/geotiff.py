@@ -1,18 +1,21 @@
 """GeoTIFFs that a run writes: the same pixels give the same bytes, on any number of threads."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import rasterio
+import rasterio.errors
 import rasterio.shutil
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
 from rasterio.io import MemoryFile
 from rasterio.windows import Window as Part
 
-from .errors import RasterError
+from .errors import MachineError, RasterError
 from .grids import Lattice, Window
 from .rasterfiles import SAFE, opened_tiff
 
@@ -67,7 +70,8 @@ def write_geotiff(
 
     However strips are cut, the bytes are the same: rows are gathered into whole tiles, and the
     file is closed after each row of tiles, or GDAL's cache would choose their order in it.
-    Raises RasterError where the pixels do not fill the window.
+    Raises RasterError where the pixels do not fill the window, MachineError where the disk takes
+    no more of them.
     """
     strips = [(window, pixels)] if isinstance(pixels, np.ndarray) else pixels
     profile = {
@@ -82,12 +86,59 @@ def write_geotiff(
     }
     path.unlink(missing_ok=True)
     with rasterio.Env(**SAFE, GDAL_NUM_THREADS=1):
-        with rasterio.open(path, "w", **profile, **grid(lattice, window, form)) as dataset:
+        with (
+            _explained(path),
+            rasterio.open(path, "w", **profile, **grid(lattice, window, form)) as dataset,
+        ):
             describe(dataset, form)
         for rows, values in whole_tiles(strips, window, form):
-            with rasterio.open(path, "r+", driver="GTiff") as dataset:
+            with _explained(path), rasterio.open(path, "r+", driver="GTiff") as dataset:
                 for band, layer in enumerate(values, 1):
                     dataset.write(layer, band, window=Part(0, rows.start, window.width, len(layer)))
+            _require_written(path, rows.start // BLOCK, values, form)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Raise MachineError for what GDAL says of a file that it writes: the disk is at fault."""
+    try:
+        yield
+    except (rasterio.errors.RasterioError, CPLE_BaseError) as error:
+        raise MachineError(_cut_short(path)) from error
+
+
+def _cut_short(path: Path) -> str:
+    return (
+        f"{path}: expected all pixels to be written, found the file cut short; the disk or the "
+        "quota may be full: free some space and run the same command again"
+    )
+
+
+def _require_written(path: Path, row: int, values: NDArray[Any], form: Form) -> None:
+    """Raise MachineError unless a row of tiles is in the file: full disks fail quietly on closing.
+
+    What GDAL cannot write when it closes a file, it only logs; the tile then lies beyond the end,
+    or has no place at all, as tiles without a value do.
+    """
+    size = path.stat().st_size
+    with _explained(path), rasterio.open(path, driver="GTiff", sharing=False) as dataset:
+        for band, layer in enumerate(values, 1):
+            for column in range(-(-layer.shape[1] // BLOCK)):
+                place = f"{column}_{row}"
+                offset = dataset.get_tag_item(f"BLOCK_OFFSET_{place}", "TIFF", bidx=band)
+                length = dataset.get_tag_item(f"BLOCK_SIZE_{place}", "TIFF", bidx=band)
+                if offset is None:
+                    whole = _empty(layer[:, column * BLOCK :][:, :BLOCK], form.nodata)
+                else:
+                    whole = int(offset) + int(length or 0) <= size
+                if not whole:
+                    raise MachineError(_cut_short(path))
+
+
+def _empty(tile: NDArray[Any], nodata: float | None) -> bool:
+    """Whether a tile holds nothing but what GDAL reads where there is none."""
+    missing = 0 if nodata is None else nodata
+    return bool((np.isnan(tile) if np.isnan(missing) else tile == missing).all())
 
 
 def whole_tiles(strips: Strips, window: Window, form: Form) -> Iterator[tuple[slice, NDArray[Any]]]:

@@ -1,6 +1,9 @@
 """GeoTIFFs of a run: the same bytes however they are written, and what other programs read."""
 
 import hashlib
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -138,3 +141,18 @@ def test_classes_keep_their_colours(tmp_path: Path) -> None:
     with rasterio.open(path) as dataset:
         assert dataset.colormap(1)[5] == (0, 100, 0, 255)
         assert np.array_equal(dataset.read(), grades)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+def test_a_file_that_the_disk_cut_short_is_noticed(tmp_path: Path) -> None:
+    """GDAL only logs what it cannot write when it closes a file: 1 byte too few has to be found."""
+    script = Path(__file__).with_name("full_disk.py")
+    command = [sys.executable, str(script), str(tmp_path / "a.tif")]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    outcomes = json.loads(done.stdout)
+    assert len(outcomes) == 27
+    for case, outcome in outcomes.items():
+        if case.endswith(" 0"):
+            assert outcome == "written"
+        else:
+            assert "the disk or the quota may be full: free some space" in outcome, case
