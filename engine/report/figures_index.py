@@ -132,15 +132,20 @@ def loadings(pca: pd.DataFrame, title: str = "") -> Figure:
             look: Look = {"color": colour, "alpha": opacity, "label": f"PC{number}"}
             right.bar(epochs, share, 0.7, bottom=bottom, **look)
             bottom += share
+        turned: Look = {"rotation": 90 if len(epochs) > 4 else 0, "fontsize": 7, "color": "white"}
         for number, share in enumerate(pca["pc1"]):
-            text = f"{share:.0f} %"
-            right.text(number, share / 2, text, ha="center", va="center", color="white", fontsize=7)
+            right.text(number, share / 2, f"{share:.0f} %", ha="center", va="center", **turned)
         right.set(ylim=(0, 100), xlim=(-0.8, len(epochs) - 0.2), ylabel="Variance explained, %")
         right.legend(loc="center left", bbox_to_anchor=(1, 0.5), reverse=True)
         if len(epochs) > 4:
             right.tick_params(axis="x", rotation=90)
         if len(epochs) > 1:
-            left.legend(ncols=min(len(epochs), 8), loc="upper center", columnspacing=1)
+            place: Look = {
+                "loc": "lower left",
+                "bbox_to_anchor": (-0.05, 1.0),
+                "columnspacing": 0.8,
+            }
+            left.legend(ncols=min(len(epochs), 8), handlelength=1, **place)
         if title:
             drawing.suptitle(title, fontsize=9.5)
     return drawing

@@ -38,8 +38,10 @@ def overlay(site: Site) -> dict[str, Any]:
     maps = {epoch: site.rsei(epoch) for epoch in site.epochs}
     transform, shape = _grid(trimmed(list(maps.values())))
     layers = {epoch: levels(_warped(layer, transform, shape)) for epoch, layer in maps.items()}
-    west, north = _degrees(transform, 0, 0)
-    east, south = _degrees(transform, shape[1], shape[0])
+    rows, columns = seen(list(layers.values()))
+    layers = {epoch: layer[rows, columns] for epoch, layer in layers.items()}
+    west, north = _degrees(transform, columns.start, rows.start)
+    east, south = _degrees(transform, columns.stop, rows.stop)
     return {
         "name": site.name,
         "slug": site.slug,
@@ -63,6 +65,15 @@ def trimmed(layers: list[Layer]) -> Layer:
     step, down = first.transform.a, first.transform.e
     corner = first.transform.c + left * step, first.transform.f + top * down
     return Layer(part, first.crs, Affine(step, 0, corner[0], 0, down, corner[1]))
+
+
+def seen(layers: list[NDArray[np.uint8]]) -> tuple[slice, slice]:
+    """Rows and columns around every pixel with a value; a sheared grid leaves wide margins."""
+    known = np.logical_or.reduce([layer > 0 for layer in layers])
+    if not known.any():
+        return slice(0, known.shape[0]), slice(0, known.shape[1])
+    rows, columns = np.flatnonzero(known.any(axis=1)), np.flatnonzero(known.any(axis=0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def _polygons(shapes: tuple[BaseGeometry, ...]) -> list[shapely.Polygon]:

@@ -24,7 +24,7 @@ LIMIT = 4_900_000
 DETAILS = ((1100, 82), (860, 65), (640, 50), (480, 35))
 """Width, pixels, and quality of the pictures of maps, to be tried until the page is small."""
 
-LONGEST = 24_000
+LONGEST = 48_000
 """Bytes of a drawing above which its pixels are shorter."""
 
 FOR_PAPER = {"overview"}
@@ -170,9 +170,12 @@ def _figures(
 
 
 def drawing(svg: str) -> str:
-    """A drawing as a data URL: without its metadata, and to a tenth of a point."""
+    """A drawing as a data URL: without its metadata, and to a tenth of a point.
+
+    Only what stands in tags is shortened: numbers in its texts are results.
+    """
     plain = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    plain = re.sub(r"(\d\.\d)\d+", r"\1", plain)
+    plain = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d\.\d)\d+", r"\1", tag[0]), plain)
     return data_url("image/svg+xml", re.sub(r"\s*\n\s*", "\n", plain).encode())
 
 

@@ -42,7 +42,7 @@ def _strength(rows: list[dict[str, Any]]) -> str:
     shares = sorted(float(row["pc1"]) for row in rows)
     low, high = shares[0], shares[-1]
     strength = "well" if low >= 80 else "fairly well" if low >= 60 else "poorly"
-    span = f"{low:.1f} %" if len(rows) == 1 else f"{low:.1f} to {high:.1f} %"
+    span = f"{low:.1f} %" if f"{low:.1f}" == f"{high:.1f}" else f"{low:.1f} to {high:.1f} %"
     return (
         f"The first component holds {span} of the variance: "
         f"one number sums up the four indicators {strength}."

@@ -30,7 +30,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     area = f'name = "{name}"\nbounds = {list(studies.BOUNDS)}\nmines = "mines.gpkg"\n\n{other}'
     file = studies.written(home, granules, area=area)
     studies.run(file)
-    reporting.report(home / "run", studies.Silent())
     return home / "run"
 
 

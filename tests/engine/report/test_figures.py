@@ -70,6 +70,7 @@ def test_loss_and_gain_are_equally_strong() -> None:
     assert abs(np.subtract(*lab(ends)[:, 0])) < 12
 
 
+@pytest.mark.slow
 def test_every_figure_of_the_study_is_drawn(full: Findings) -> None:
     drawn = [*figures.of_an_area(full, full.sites[0]), *figures.of_the_run(full)]
     # One area alone is not compared with others.
@@ -81,6 +82,7 @@ def test_every_figure_of_the_study_is_drawn(full: Findings) -> None:
         assert ET.fromstring(one.files["svg"]).tag.endswith("svg")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "start"), [("pdf", b"%PDF"), ("png", b"\x89PNG")])
 def test_a_figure_can_be_saved_otherwise(findings: Findings, kind: str, start: bytes) -> None:
     table = findings.of("coverage")
@@ -88,6 +90,7 @@ def test_a_figure_can_be_saved_otherwise(findings: Findings, kind: str, start: b
     assert saved(figures_index.coverage(table), kind).startswith(start)
 
 
+@pytest.mark.slow
 def test_a_figure_without_its_table_is_left_out(findings: Findings) -> None:
     bare = Findings(findings.folder, findings.record, findings.sites)
     vars(bare)["tables"] = {}
@@ -96,6 +99,7 @@ def test_a_figure_without_its_table_is_left_out(findings: Findings) -> None:
     assert "maps" in drawn and not drawn & needing
 
 
+@pytest.mark.slow
 def test_the_same_figure_has_the_same_bytes(findings: Findings) -> None:
     table = findings.of("pca", findings.sites[0].name)
     assert table is not None

@@ -15,7 +15,9 @@ from reported import HOSTILE
 
 from rsei.engine.report.findings import Findings
 from rsei.engine.report.overlays import LEVELS
-from rsei.engine.report.page import map_data, page, policy
+from rsei.engine.report.page import drawing, map_data, page, policy
+
+pytestmark = pytest.mark.slow
 
 
 class Elements(HTMLParser):
@@ -136,6 +138,13 @@ def test_warnings_come_first(findings: Findings) -> None:
 
 def test_a_changed_script_changes_the_policy() -> None:
     assert policy(["a"], ["b"]) != policy(["a "], ["b"])
+
+
+def test_a_drawing_is_shortened_but_not_what_it_says() -> None:
+    path, text = '<path d="M 1.2345 6.7891"/>', '<text x="9.8765">-0.2512</text>'
+    svg = f"<svg><metadata>x</metadata>{path}{text}</svg>"
+    short = base64.b64decode(drawing(svg).split(",")[1]).decode()
+    assert short == '<svg><path d="M 1.2 6.7"/><text x="9.8">-0.2512</text></svg>'
 
 
 def test_the_map_has_every_epoch_and_its_mean(findings: Findings) -> None:

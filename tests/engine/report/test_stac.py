@@ -14,6 +14,8 @@ import rasterio.warp
 
 from rsei.engine.report.stac import EXTENSIONS, seasons
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def collection(folder: Path) -> pystac.Collection:
