@@ -199,9 +199,8 @@ def _attributes(thing: type) -> Iterator[str]:
     body = ast.parse(textwrap.dedent(inspect.getsource(thing))).body[0]
     assert isinstance(body, ast.ClassDef)
     for line, after in pairwise(body.body):
-        named = isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
-        if named and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-            text = _plain(" ".join(str(after.value.value).split()))
+        if isinstance(line, ast.AnnAssign) and isinstance(after, ast.Expr):
+            text = _plain(" ".join(str(ast.literal_eval(after.value)).split()))
             yield f"- `{ast.unparse(line.target)}`: {text}"
 
 
