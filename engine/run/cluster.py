@@ -11,7 +11,7 @@ from ..sources.errors import MachineError, RseiError
 from .disk import fleeting
 from .orders import Progress, RunOptions, Stop
 from .store import Store
-from .tasks import Done, Task, carry_out
+from .tasks import Done, Missing, Task, carry_out
 
 PAUSES = (1.0, 5.0)
 """Seconds to wait before a task is tried again whose file system failed for a moment."""
@@ -68,6 +68,9 @@ def attempt(task: Task, store: Store) -> Done | Failed:
             time.sleep(pause)
         except RseiError as error:
             return Failed(task, error)
+        except Missing as error:
+            gone = f"{store.folder}: {error}; was it removed while the run went on? Run it again"
+            return Failed(task, MachineError(gone))
         except MemoryError:
             reason = "not enough memory; set a lower compute.memory, or fewer --workers"
             return Failed(task, TaskError(reason))

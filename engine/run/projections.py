@@ -21,7 +21,7 @@ from .devices import home, on_host
 from .records import extremes, pca_record, pixels_record, summary
 from .store import Draft, Key, Store
 from .survey import Place, Survey
-from .tasks import committed, need
+from .tasks import Missing, committed, need
 
 ALGORITHM = {"reduce": 1, "project": 1, "write": 1}
 """Versions of the stages: raised when their results change."""
@@ -365,7 +365,7 @@ class WriteTask(AreaTask):
         markers = {task.name: committed(task, store) for task in self.projections}
         inputs = {f"project {name}": one.key for name, one in markers.items() if one}
         if not set(self.inputs) <= {f"reduce {self.slug}", *inputs}:
-            raise LookupError(f"project {self.name} is not made yet")
+            raise Missing(f"project {self.name} is not made yet")
         settings = self.how() | {"epoch": self.epoch}
         return Key(self.stage, self.name, ALGORITHM[self.stage], settings, inputs)
 

@@ -96,11 +96,15 @@ def committed(task: Task, store: Store) -> Marker | None:
         return None
 
 
+class Missing(LookupError):
+    """An input of a task is not made yet."""
+
+
 def need(store: Store, stage: str, name: str) -> Marker:
-    """The marker of an input. Raises LookupError where it is not made yet."""
+    """The marker of an input. Raises Missing where it is not made yet."""
     marker = store.marker(stage, name)
     if marker is None:
-        raise LookupError(f"{stage} {name} is not made yet")
+        raise Missing(f"{stage} {name} is not made yet")
     return marker
 
 
