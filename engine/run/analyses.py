@@ -22,6 +22,8 @@ from ..report.tables import TABLES
 from ..report.tabular import read, write
 from ..sources.geotiff import Form, read_geotiff, write_cog
 from ..sources.grids import Lattice
+from .driving import DriverTask, driver_tasks
+from .forests import ForestTask, forest_tasks, ranked
 from .outlines import Mines, fields_of, mines_of
 from .projections import ReduceTask, index_under, reduce_tasks
 from .results import TABLES_OF_THE_INDEX, frame
@@ -352,7 +354,7 @@ class Tables:
     survey: Survey
     """What there is to work on."""
 
-    areas: tuple[AreaAnalysis, ...]
+    parts: tuple[AreaAnalysis | DriverTask | ForestTask, ...]
     """The areas' own tables."""
 
     stage = "analyse"
@@ -369,7 +371,8 @@ class Tables:
         return tuple(TABLES[name].file for name in names)
 
     def _names(self) -> list[str]:
-        return sorted({name for area in self.areas for name in area.tables})
+        names = {name for part in self.parts for name in part.tables}
+        return sorted(names | ({"ranking"} if "importance" in names else set()))
 
     def key(self, store: Store) -> Key:
         """Everything that is committed."""
@@ -378,7 +381,7 @@ class Tables:
             for stage in ("partial", "composite", "reduce", "project", "write")
             for marker in store.markers(stage)
         }
-        done = {area.name: marker.key for area in self.areas if (marker := committed(area, store))}
+        done = {part.name: marker.key for part in self.parts if (marker := committed(part, store))}
         days = [[name, day.isoformat(), *rest] for name, day, *rest in self.survey.coverage()]
         return Key(self.stage, self.name, ALGORITHM, {"coverage": days}, keys | done)
 
@@ -387,14 +390,19 @@ class Tables:
         for name in TABLES_OF_THE_INDEX:
             write(draft.paths[TABLES[name].file], name, frame(name, store, self.survey))
         for name in self._names():
-            parts = [part for part in self._parts(store, name) if len(part)]
-            whole = pd.concat(parts) if parts else _empty(name)
+            ranks = name == "ranking"
+            whole = ranked(self._whole(store, "importance")) if ranks else self._whole(store, name)
             write(draft.paths[TABLES[name].file], name, whole)
 
-    def _parts(self, store: Store, name: str) -> Iterator[pd.DataFrame]:
-        for area in self.areas:
-            if name in area.tables and committed(area, store):
-                path = f"store/{area.name}/{name}.{TABLES[name].suffix}"
+    def _whole(self, store: Store, name: str) -> pd.DataFrame:
+        """A table of all areas."""
+        parts = [part for part in self._of_areas(store, name) if len(part)]
+        return pd.concat(parts) if parts else _empty(name)
+
+    def _of_areas(self, store: Store, name: str) -> Iterator[pd.DataFrame]:
+        for part in self.parts:
+            if name in part.tables and committed(part, store):
+                path = f"store/{part.name}/{name}.{TABLES[name].suffix}"
                 yield read(store.folder / path, name)
 
 
@@ -412,4 +420,5 @@ def area_tasks(survey: Survey, device: str) -> tuple[AreaAnalysis, ...]:
 
 def table_tasks(survey: Survey, device: str) -> tuple[Any, ...]:
     """The tables of the run."""
-    return (Tables(survey, area_tasks(survey, device)),)
+    makers = (area_tasks, driver_tasks, forest_tasks)
+    return (Tables(survey, tuple(task for make in makers for task in make(survey, device))),)

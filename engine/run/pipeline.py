@@ -11,7 +11,10 @@ from .analyses import area_tasks, table_tasks
 from .cluster import Crew, Failed, crew
 from .composites import composite_tasks
 from .devices import choice, versions
+from .driving import DriverTask, driver_tasks, layer_tasks
+from .forests import ForestTask, forest_tasks
 from .journal import Journal, refuse_damaged
+from .layers import LayerTask
 from .orders import (
     STAGES,
     MissingDate,
@@ -41,11 +44,17 @@ WAVES: tuple[tuple[str, Callable[[Survey, str], tuple[Task, ...]]], ...] = (
     ("project", project_tasks),
     ("write", write_tasks),
     ("analyse", area_tasks),
+    ("analyse", layer_tasks),
+    ("analyse", driver_tasks),
+    ("analyse", forest_tasks),
     ("analyse", table_tasks),
     ("report", figure_tasks),
     ("report", page_tasks),
 )
 """Stage, and what makes its tasks of the survey and the processor: a wave needs those before."""
+
+SPARED = LayerTask, DriverTask, ForestTask
+"""Tasks that a study can do without: where all of them fail, it goes on and says so."""
 
 
 @dataclass
@@ -142,7 +151,7 @@ def _stage_plans(found: Survey, store: Store) -> tuple[StagePlan, ...]:
             committed=before.committed + len(tasks) - len(left),
             read=before.read + sum(task.read for task in left),
             write=before.write + sum(task.write for task in left),
-            memory=max(before.memory, *(task.memory for task in tasks)),
+            memory=max([before.memory, *(task.memory for task in tasks)]),
         )
     return tuple(plans.values())
 
@@ -209,12 +218,12 @@ def _share(
 
 
 def _wave(stage: str, tasks: Sequence[Task], team: Team, journal: Journal, tally: Tally) -> None:
-    """Carry out the tasks of a wave; raises the first error where every one fails."""
+    """Carry out the tasks of a wave; raises the first error where every one that counts fails."""
     possible = [task for task in tasks if not tally.lost & set(task.inputs)]
     tally.lost |= {f"{task.stage} {task.name}" for task in tasks if task not in possible}
     todo = _allowed(possible, journal.store, tally)
     team.progress.begin(stage, len(todo), sum(task.read for task in todo))
-    failed, done, begun = 0, [], time.monotonic()
+    done, begun = [], time.monotonic()
     for one in team.people.each(todo, journal.store, team.stop):
         team.progress.advance(stage, 1, one.task.read)
         if isinstance(one, Done):
@@ -223,7 +232,6 @@ def _wave(stage: str, tasks: Sequence[Task], team: Team, journal: Journal, tally
             tally.done += one.fresh
             tally.committed += not one.fresh
             continue
-        failed += 1
         tally.failed.append(one)
         tally.lost.add(f"{one.task.stage} {one.task.name}")
         reason = {"reason": str(one.error)} | ({"trace": one.trace} if one.trace else {})
@@ -232,8 +240,9 @@ def _wave(stage: str, tasks: Sequence[Task], team: Team, journal: Journal, tally
         if _ends_the_run(one.error, journal):
             raise one.error
     journal.stage(stage, done, time.monotonic() - begun)
-    if tasks and failed + len(tasks) - len(possible) == len(tasks):
-        raise tally.failed[0].error
+    counting = {f"{task.stage} {task.name}" for task in tasks if not isinstance(task, SPARED)}
+    if counting and counting <= tally.lost:
+        raise next(one.error for one in tally.failed if not isinstance(one.task, SPARED))
 
 
 def _allowed(tasks: list[Task], store: Store, tally: Tally) -> list[Task]:

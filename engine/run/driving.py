@@ -1,0 +1,239 @@
+"""What explains the index: the table of an area's pixels, and how index and drivers go together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..analysis.autocorrelation import gridded, moran
+from ..analysis.correlation import correlation, inflation, matrix
+from ..analysis.drivers import driver_table, usable
+from ..analysis.forest import BLANK, ForestSettings, split
+from ..analysis.geodetector import factors, interactions
+from ..report.tables import TABLES
+from ..report.tabular import write
+from ..sources.errors import InputError
+from ..sources.geotiff import read_geotiff
+from ..sources.rasters import on_lattice
+from .driver_settings import DriverRaster
+from .layers import Ground, LayerTask, RasterLayer, grounds
+from .nearness import MineLayers
+from .store import Draft, Key, Marker, Store
+from .survey import Survey
+from .tasks import committed, need
+
+ALGORITHM = 1
+"""Version of these tables: raised when their results change."""
+
+Frames = dict[str, pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class DriverTask:
+    """The table of one area's pixels on the drivers' grid, and what it says by itself."""
+
+    ground: Ground
+    """Where, and of which epoch."""
+
+    layers: tuple[LayerTask, ...]
+    """What was to be brought there; the table does without those that failed."""
+
+    rule: ForestSettings | None
+    """How pixels are split for the forest; None without one."""
+
+    stage = "analyse"
+    tables = (
+        "drivers",
+        "layers",
+        "correlation",
+        "vif",
+        "matrix",
+        "moran",
+        "geodetector",
+        "interactions",
+    )
+
+    @property
+    def slug(self) -> str:
+        """The area in paths."""
+        return self.ground.place.area.slug
+
+    @property
+    def name(self) -> str:
+        """The area."""
+        return f"drivers/{self.slug}"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The index; layers that fail are left out."""
+        return (f"write {self.slug}/{self.ground.settings.year}",)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Its tables, each in a file of its own."""
+        return table_files(self.name, self.tables)
+
+    @property
+    def read(self) -> int:
+        """Bytes of the map, and of the layers."""
+        return (self.ground.place.window.size + 10 * self.ground.window.size) * 4
+
+    @property
+    def write(self) -> int:
+        """Bytes of the table."""
+        return self.ground.window.size * 8 * 14
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the map, the table, and correlograms on twice the grid."""
+        return self.ground.place.window.size * 24 + self.ground.window.size * 800 + (1 << 28)
+
+    def key(self, store: Store) -> Key:
+        """The map, the layers that there are, and the split."""
+        index = need(store, *self.inputs[0].split(" ", 1))
+        found = {layer.name: marker.key for layer, marker in self._made(store)}
+        rule = self.rule and {"validation": self.rule.validation, "seed": self.rule.seed}
+        how = self.ground.key() | {"split": rule, "name": self.ground.place.area.name}
+        how |= {"layers": {one.name: _described(one) for one in self.layers}}
+        return Key(self.stage, self.name, ALGORITHM, how, found | {"rsei": index.key})
+
+    def _made(self, store: Store) -> list[tuple[LayerTask, Marker]]:
+        """The layers that are there."""
+        pairs = ((layer, committed(layer, store)) for layer in self.layers)
+        return [(layer, marker) for layer, marker in pairs if marker]
+
+    def make(self, store: Store, draft: Draft) -> None:
+        """Lay the map on the grid, and put all in a table.
+
+        Raises InputError without any pixel of the index, or without any driver that can explain it.
+        """
+        ground, area = self.ground, self.ground.place.area.name
+        made = self._made(store)
+        pixels = driver_table(
+            area,
+            ground.lattice,
+            ground.window,
+            ground.inside,
+            self._rsei(store),
+            _bands(made, store),
+        )
+        wanted = [driver for layer, _ in made for driver in layer.drivers]
+        if not pixels["rsei"].notna().any():
+            raise InputError(
+                f"{area}: expected RSEI of {ground.settings.year} on the drivers' grid, found none "
+                f"in its {len(pixels)} pixels of {ground.settings.resolution:g} m"
+            )
+        names, complaints = usable(pixels, wanted)
+        if not names:
+            raise InputError(f"{area}: expected at least one driver, found none that can be used")
+        parts = pixels.assign(split=None)
+        if self.rule:
+            parts = pixels.assign(split=split(pixels, names, self.rule).replace(BLANK, None))
+        found = tables_of(parts, names) | {"layers": _ways(made)}
+        write_tables(draft, self, found, area)
+        draft.payload["drivers"] = list(names)
+        draft.payload["warnings"] = [*complaints, *self._unmined()]
+
+    def _rsei(self, store: Store) -> NDArray[np.float32]:
+        """The index on the grid: from the four nearest pixels, as in the study."""
+        path = store.folder / "rsei" / self.slug / f"{self.ground.settings.year}.tif"
+        return on_lattice(path, self.ground.lattice, self.ground.window, "bilinear")
+
+    def _unmined(self) -> list[str]:
+        if self.ground.place.settings.mines:
+            return []
+        area = self.ground.place.area.name
+        return [f"{area}: no area.mines, so there is no dism and no minea among its drivers"]
+
+
+def _described(layer: LayerTask) -> dict[str, Any]:
+    """What the table of layers says of a layer beyond its values: a key sees it change."""
+    if isinstance(layer, RasterLayer):
+        return {"units": layer.raster.units}
+    return {}
+
+
+def _bands(
+    made: Sequence[tuple[LayerTask, Marker]], store: Store
+) -> dict[str, NDArray[np.float32]]:
+    """The bands of the layers, (h, w), by driver."""
+    found = {}
+    for layer, _ in made:
+        path = store.folder / layer.files[0]
+        bands = read_geotiff(path, layer.ground.lattice, layer.ground.window)
+        found |= dict(zip(layer.drivers, bands, strict=True))
+    return found
+
+
+UNITS = {"slope": "degrees", "dism": "m", "minea": "1"}
+"""Units of the drivers that are made here."""
+
+
+def _ways(made: Sequence[tuple[LayerTask, Marker]]) -> pd.DataFrame:
+    """How each layer came to the grid."""
+    rows = []
+    for layer, marker in made:
+        for driver in layer.drivers:
+            said = marker.payload
+            unit = layer.raster.units if isinstance(layer, RasterLayer) else None
+            row = {"driver": driver, "source": said["source"], "resampling": said["resampling"]}
+            row |= {"unit": UNITS.get(driver, unit)} | dict(said[driver])
+            rows.append(row | ({"resampling": "made"} if driver in UNITS else {}))
+    return pd.DataFrame(rows)
+
+
+def tables_of(pixels: pd.DataFrame, drivers: Sequence[str]) -> Frames:
+    """What the table of pixels says without a forest: by name of the table, without the area."""
+    x, y = (pixels[name].to_numpy(np.float64) for name in ("x", "y"))
+    alike = [
+        moran(gridded(x, y, pixels[name].to_numpy(np.float64))).row(name)
+        for name in ("rsei", *drivers)
+    ]
+    return {
+        "drivers": pixels,
+        "correlation": correlation(pixels, drivers),
+        "vif": inflation(pixels, drivers).replace(np.inf, np.nan),
+        "matrix": matrix(pixels, drivers),
+        "moran": pd.DataFrame(alike),
+        "geodetector": factors(pixels, drivers),
+        "interactions": interactions(pixels, drivers),
+    }
+
+
+def table_files(name: str, tables: Sequence[str]) -> tuple[str, ...]:
+    """Paths, in the run folder, of the tables of a task, before those of all areas are joined."""
+    return tuple(f"store/{name}/{table}.{TABLES[table].suffix}" for table in tables)
+
+
+def write_tables(draft: Draft, task: Any, frames: Mapping[str, pd.DataFrame], area: str) -> None:
+    """Write the tables of a task on ``area``."""
+    for path, name in zip(table_files(task.name, task.tables), task.tables, strict=True):
+        frame = frames[name].assign(area=area)
+        write(draft.paths[path], name, frame[TABLES[name].names])
+
+
+def layer_tasks(survey: Survey, device: str) -> tuple[LayerTask, ...]:
+    """The layers of each area; none where the study has no drivers."""
+    return tuple(task for ground in grounds(survey) for task in layers_of(ground, device))
+
+
+def layers_of(ground: Ground, device: str) -> tuple[LayerTask, ...]:
+    """The layers of one area."""
+    tasks: list[LayerTask] = []
+    for name in type(ground.settings.layers).model_fields:
+        chosen = getattr(ground.settings.layers, name)
+        if chosen is not None:
+            raster = DriverRaster(raster=chosen) if isinstance(chosen, str) else chosen
+            tasks.append(RasterLayer(ground, device, name, raster))
+    if ground.place.settings.mines:
+        tasks.append(MineLayers(ground, device))
+    return tuple(tasks)
+
+
+def driver_tasks(survey: Survey, device: str) -> tuple[DriverTask, ...]:
+    """The table of each area; none where the study has no drivers."""
+    rule = survey.study.forest
+    return tuple(DriverTask(ground, layers_of(ground, device), rule) for ground in grounds(survey))

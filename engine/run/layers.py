@@ -1,0 +1,272 @@
+"""The layers of what may explain the index, each brought to the drivers' grid of one area."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..analysis.drivers import grid, slope, year_of_months
+from ..sources.areas import carried_bounds, inside
+from ..sources.errors import InputError
+from ..sources.geotiff import Form, write_geotiff
+from ..sources.grids import Lattice, Window
+from ..sources.patterns import expand
+from ..sources.placed import same_grid
+from ..sources.rasterfiles import open_raster, split
+from ..sources.rasters import laid, method, require_cover, scaled
+from ..sources.resampling import Method
+from .devices import home
+from .driver_settings import DriverRaster
+from .store import Draft, Key, Store
+from .study import DriversSettings
+from .survey import Place, Survey
+from .tasks import fingerprints
+
+ALGORITHM = 1
+"""Version of these layers: raised when they change."""
+
+METRES = {"m": 1.0, "dm": 0.1, "cm": 0.01, "mm": 0.001, "km": 1000.0, "ft": 0.3048}
+"""Units of a DEM, m. Source of the foot: the international one of 1959."""
+
+Values = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The drivers' grid over one area."""
+
+    place: Place
+    """The area."""
+
+    settings: DriversSettings
+    """The grid's CRS and resolution, the year, and the rasters."""
+
+    @cached_property
+    def _grid(self) -> tuple[Lattice, Window, Window]:
+        size, crs = self.settings.resolution, self.settings.crs
+        bounds = carried_bounds(self.place.area, Lattice(crs, 0.0, 0.0, size, size))
+        return grid(bounds, crs, size)
+
+    @property
+    def lattice(self) -> Lattice:
+        """The grid."""
+        return self._grid[0]
+
+    @property
+    def window(self) -> Window:
+        """The rectangle around the area."""
+        return self._grid[1]
+
+    @property
+    def padded(self) -> Window:
+        """That rectangle with the margin in which mines count."""
+        return self._grid[2]
+
+    @cached_property
+    def inside(self) -> NDArray[np.bool_]:
+        """The pixels of the area, (h, w)."""
+        return inside(self.place.area, self.lattice, self.window)
+
+    def key(self) -> dict[str, Any]:
+        """What tells one ground from another."""
+        pixels = {"crs": self.settings.crs, "resolution": self.settings.resolution}
+        return pixels | {"area": self.place.digest}
+
+
+@dataclass(frozen=True)
+class LayerTask:
+    """What all tasks that make layers share."""
+
+    ground: Ground
+    """Where."""
+
+    device: str
+    """Where to calculate: ``cpu`` or ``cuda``."""
+
+    stage = "analyse"
+    inputs = ()
+
+    @property
+    def layer(self) -> str:
+        """What is made, as it stands in paths."""
+        raise NotImplementedError
+
+    @property
+    def drivers(self) -> tuple[str, ...]:
+        """The drivers that it makes, one a band."""
+        raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        """Area and layer."""
+        return f"layers/{self.ground.place.area.slug}/{self.layer}"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """One raster."""
+        return (f"store/{self.name}.tif",)
+
+    @property
+    def read(self) -> int:
+        """Bytes: about a value a pixel of the grid."""
+        return self.ground.padded.size * 4
+
+    @property
+    def write(self) -> int:
+        """Bytes of the raster."""
+        return self.ground.window.size * 4 * len(self.drivers)
+
+    @property
+    def memory(self) -> int:
+        """Bytes of a dozen months, or of the distances on the grid with its margin."""
+        return self.ground.padded.size * 64 + (1 << 28)
+
+    def put(self, array: NDArray[Any]) -> Any:
+        """``array`` where it is calculated with."""
+        return home(self.device).asarray(array)
+
+    def _prints(self, paths: Sequence[Path], store: Store) -> dict[str, str]:
+        """Checksums of the files that it reads; what is wrong with them instead, if anything is."""
+        try:
+            prints = fingerprints(paths, paths[0].parent, store, {})
+        except InputError as error:  # ``make`` tells it to the user
+            return {"fault": str(error)}
+        return {name: one.sha256 for name, one in prints.items()}
+
+    def _keep(self, draft: Draft, bands: Sequence[Values]) -> None:
+        """Write one band a driver, and what it holds in the area."""
+        for driver, band in zip(self.drivers, bands, strict=True):
+            found = band[self.ground.inside]
+            values = found[np.isfinite(found)]
+            draft.payload[driver] = {
+                "n": int(values.size),
+                "min": float(values.min()) if values.size else None,
+                "max": float(values.max()) if values.size else None,
+            }
+        form = Form(self.drivers)
+        stacked = np.stack(bands).astype(np.float32)
+        place = self.ground.lattice, self.ground.window
+        write_geotiff(draft.paths[self.files[0]], stacked, *place, form)
+
+
+@dataclass(frozen=True)
+class RasterLayer(LayerTask):
+    """A raster of the user; of elevation also its slope."""
+
+    driver: str
+    """Which driver."""
+
+    raster: DriverRaster
+    """The file or files, and how they are read."""
+
+    @property
+    def layer(self) -> str:
+        """The driver."""
+        return self.driver
+
+    @property
+    def drivers(self) -> tuple[str, ...]:
+        """The driver, and the slope beside elevation."""
+        return ("dem", "slope") if self.driver == "dem" else (self.driver,)
+
+    @property
+    def _pattern(self) -> str:
+        return self.raster.raster or self.raster.months or ""
+
+    def _sources(self) -> tuple[str, ...]:
+        """The file, or those of the months. Raises RasterError that names the missing ones."""
+        year = self.ground.settings.year
+        months = range(1, 13) if self.raster.months else ()
+        return expand(self._pattern, year, (year,), months)
+
+    def key(self, store: Store) -> Key:
+        """The files by content, the grid and how it is reached."""
+        how = self.raster.model_dump(mode="json", exclude={"raster", "months"})
+        how |= {"monthly": self.raster.months is not None}
+        try:
+            prints = self._prints([split(one)[0] for one in self._sources()], store)
+            layers = {str(i): split(one)[1:] for i, one in enumerate(self._sources())}
+            how |= {"variables": {i: list(one) for i, one in layers.items() if any(one)}}
+        except InputError as error:
+            prints = {"fault": str(error)}
+        return Key(self.stage, self.name, ALGORITHM, self.ground.key() | how, prints)
+
+    def make(self, store: Store, draft: Draft) -> None:
+        """Read, resample, and reduce months to a year.
+
+        Raises InputError that names file, layer and area.
+        """
+        with self._named():
+            sources = self._sources()
+            unit = self.raster.units
+            if self.driver == "dem" and unit is not None and unit not in METRES:
+                known = ", ".join(METRES)
+                raise InputError(f"expected units of elevation among {known}, found {unit!r}")
+            margin = self.ground.window.grown(1)  # the slope of the outermost pixels needs it
+            layers, ways = zip(*(self._read(one, margin) for one in sources), strict=True)
+            area = self.ground.place.area.name
+            whole = layers[0]
+            if self.raster.months:
+                whole = year_of_months(layers, self.raster.reduce, self.driver, area)
+            inner = self.ground.window.slices(margin)
+            self._require_values(whole[inner])
+            bands = [whole[inner]]
+            if self.driver == "dem":
+                steep = slope(whole, self.ground.lattice, METRES[unit or "m"], self.put)
+                bands.append(steep[inner])
+        self._keep(draft, bands)
+        draft.payload["resampling"] = ", ".join(sorted(set(ways)))
+        draft.payload["source"] = Path(self._pattern).name
+
+    def _read(self, source: str, window: Window) -> tuple[Values, str]:
+        """The values on the grid, and the way there."""
+        raster, lattice = open_raster(source), self.ground.lattice
+        require_cover(raster, lattice, window)
+        way: Method = self.raster.resampling or method(raster, lattice, window)
+        with raster.pixels() as pixels:
+            stored = scaled(raster, pixels, 1)
+
+            def read(part: Window) -> NDArray[np.float64]:
+                values = stored(part)
+                if self.raster.range is None:
+                    return values
+                low, high = self.raster.range
+                return np.where((values >= low) & (values <= high), values, np.nan)
+
+            values = laid(raster, read, lattice, window, way)
+        return values, "copied" if same_grid(raster.placed, lattice) is not None else way
+
+    def _require_values(self, layer: Values) -> None:
+        """Raises InputError for a layer without values in the area, or with equal ones."""
+        found = layer[self.ground.inside]
+        values = found[np.isfinite(found)]
+        if not values.size:
+            raise InputError(
+                f"{self._pattern}: expected values in the area, found none in its {found.size} "
+                "pixels; check the file's extent, nodata and range"
+            )
+        if values.min() == values.max():
+            raise InputError(
+                f"{self._pattern}: expected values that differ, found {values[0]:g} in all "
+                f"{values.size} pixels of the area; it explains nothing there"
+            )
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Let an error say whose layer it is, and what becomes of it."""
+        try:
+            yield
+        except InputError as error:
+            where = f"{self.ground.place.area.name}: drivers.layers.{self.driver}"
+            raise InputError(f"{where}: {error} (the area goes on without it)") from error
+
+
+def grounds(survey: Survey) -> tuple[Ground, ...]:
+    """The drivers' grid over each area; none where the study has no drivers."""
+    drivers = survey.study.drivers
+    return tuple(Ground(place, drivers) for place in survey.places) if drivers else ()

@@ -1,0 +1,66 @@
+"""What mines are to each pixel of the drivers' grid: how far, and how much of what is around."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..analysis.drivers import mine_share, near_mines, sea
+from ..sources.errors import InputError
+from ..sources.vectors import read as read_vectors
+from .layers import ALGORITHM, LayerTask
+from .outlines import mines_of
+from .store import Draft, Key, Store
+
+
+@dataclass(frozen=True)
+class MineLayers(LayerTask):
+    """Distance to the nearest mine round the coast, and the share of mines around."""
+
+    layer = "mines"
+    drivers = ("dism", "minea")
+
+    def key(self, store: Store) -> Key:
+        """The polygons and the grid."""
+        paths = [self.ground.place.settings.mines, self.ground.place.settings.coast]
+        prints = {
+            kind: self._prints([path], store)
+            for kind, path in zip(("mines", "coast"), paths, strict=True)
+            if path
+        }
+        inputs = {f"{kind} {name}": one for kind, of in prints.items() for name, one in of.items()}
+        return Key(self.stage, self.name, ALGORITHM, self.ground.key(), inputs)
+
+    def make(self, store: Store, draft: Draft) -> None:
+        """Find the ways. Raises InputError where no mine, or no land, is near."""
+        ground, area = self.ground, self.ground.place.area.name
+        mines = mines_of(ground.place)
+        share = mine_share(mines.shapes, mines.crs, ground.lattice, ground.padded)
+        blocked = self._blocked()
+        near = near_mines(share, blocked, ground.lattice, area, self.put)
+        inner = ground.window.slices(ground.padded)
+        self._keep(draft, [near.dism[inner], near.minea[inner]])
+        cut_off = int((np.isnan(near.dism) & ~blocked)[inner][ground.inside].sum())
+        if cut_off:
+            draft.payload["warnings"] = [
+                f"{area}: {cut_off} pixels on land have no way to a mine round "
+                f"{ground.place.settings.coast}; their distance is missing, and they are left out"
+            ]
+        draft.payload["unreachable"] = cut_off
+        draft.payload["resampling"] = "made"
+        draft.payload["source"] = ground.place.settings.mines.name
+
+    def _blocked(self) -> NDArray[np.bool_]:
+        """The sea, (h, w) of the grid with its margin."""
+        ground, path = self.ground, self.ground.place.settings.coast
+        if path is None:
+            return np.zeros(ground.padded.shape, bool)
+        coast = read_vectors(path, polygons=False)
+        shapes = np.asarray(coast.frame.geometry.values, dtype=object)
+        blocked = sea(shapes, coast.frame.crs.to_wkt(), ground.lattice, ground.padded)
+        if blocked[ground.window.slices(ground.padded)][ground.inside].all():
+            raise InputError(
+                f"{ground.place.area.name}: {path}: expected land in the area, found none in its "
+                f"{int(ground.inside.sum())} pixels; area.coast takes land polygons or coast lines"
+            )
+        return blocked
