@@ -27,7 +27,7 @@ from .style import (
     styled,
 )
 
-INDICATORS = {"ndvi": "NDVI", "wet": "Wetness", "ndbsi": "NDBSI", "lst": "Heat (LST)"}
+INDICATORS = {"ndvi": "NDVI", "wet": "Wetness", "ndbsi": "NDBSI", "lst": "Heat"}
 """The indicators and their names in figures."""
 
 STATUSES = {"present": LINES[0], "missing": BLANK, "bad": MINES}

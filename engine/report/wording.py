@@ -33,6 +33,16 @@ def verdicts(findings: Findings, site: Site) -> list[str]:
     ]
 
 
+def _replaced(indicators: Mapping[str, Any]) -> list[str]:
+    """Indicators that come from the user's own rasters: nobody should take them for ours."""
+    names = {"greenness": "Greenness", "wetness": "Wetness", "ndbsi": "Dryness", "heat": "Heat"}
+    return [
+        f"{name} comes from the user's own raster: {found.get('label') or found['raster']}."
+        for key, name in names.items()
+        if isinstance(found := indicators.get(key), Mapping)
+    ]
+
+
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a table, each by column."""
     return [{str(name): cell for name, cell in row.items()} for row in table.to_dict("records")]

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,9 +125,9 @@ class FiguresTask(ReportTask):
         site = next((one for one in found.sites if one.slug == self.slug), None)
         if site is None:
             raise InputError(f"{self.slug}: expected a map of at least one epoch, found none")
-        names = []
+        names = set()
         for drawn in figures.of_an_area(found, site):
-            names.append(drawn.sketch.name)
+            names.add(drawn.sketch.name)
             for kind, data in drawn.files.items():
                 name = f"figures/{self.slug}/{drawn.sketch.name}.{kind}"
                 if name in draft.paths:
@@ -136,7 +136,8 @@ class FiguresTask(ReportTask):
                     store.put(store.folder / name, data)
         for epoch in site.epochs:
             store.put(store.folder / f"rsei/{self.slug}/{epoch}.qml", guide.style())
-        draft.payload["figures"] = names
+        withdrawn(store, f"figures/{self.slug}", figures.OF_AN_AREA, names)
+        draft.payload["figures"] = sorted(names)
 
 
 @dataclass(frozen=True)
@@ -158,9 +159,12 @@ class PageTask(ReportTask):
     def make(self, store: Store, draft: Draft) -> None:
         """Draw, write the page, and describe the rasters and the folder."""
         found = findings(store)
+        names = set()
         for drawn in figures.of_the_run(found):
+            names.add(drawn.sketch.name)
             for kind, data in drawn.files.items():
                 store.put(store.folder / f"figures/{drawn.sketch.name}.{kind}", data)
+        withdrawn(store, "figures", figures.OF_THE_RUN, names)
         if found.sites:
             self._catalogue(store, found)
         draft.paths[PAGE].write_bytes(page(found))
@@ -180,6 +184,17 @@ class PageTask(ReportTask):
         table = io.BytesIO()
         stac.index(files).to_parquet(table)
         store.put(store.folder / "stac/items.parquet", table.getvalue())
+
+
+def withdrawn(
+    store: Store, folder: str, sketches: Sequence[figures.Sketch], kept: set[str]
+) -> None:
+    """Remove figures of an earlier run that this one has no reason to draw."""
+    for sketch in sketches:
+        for kind in figures.KINDS if sketch.name not in kept else ():
+            path = store.folder / folder / f"{sketch.name}.{kind}"
+            if path.is_file():
+                store.disk.remove(path)
 
 
 def figure_tasks(survey: Survey, device: str) -> tuple[FiguresTask, ...]:

@@ -75,6 +75,15 @@ def test_the_guide_names_every_table_and_nothing_else(folder: Path) -> None:
     assert text.count("### `tables/") == len(list((folder / "tables").iterdir()))
 
 
+def test_figures_that_lost_their_reason_go(folder: Path) -> None:
+    """And files of other names stay: they are somebody's."""
+    for name in ("town/rings.png", "town/mine.png", "ranking.svg"):
+        (folder / "figures" / name).write_bytes(b"old")
+    reporting.report(folder, studies.Silent())
+    left = {path.name for path in (folder / "figures").rglob("*.*")}
+    assert not {"rings.png", "ranking.svg"} & left and "mine.png" in left
+
+
 def test_each_map_has_its_style(folder: Path) -> None:
     maps = sorted((folder / "rsei").rglob("*.tif"))
     assert len(maps) == 4 and all(path.with_suffix(".qml").is_file() for path in maps)
