@@ -214,8 +214,9 @@ def require_pixels(area: Area, lattice: Lattice, covered: Sequence[Window]) -> W
 def tiles_of(area: Area) -> list[str]:
     """The MODIS tiles with at least one 500 m pixel of ``area``, sorted."""
     window = window_of(area, SINUSOIDAL_500M)
-    return [
-        tile
-        for tile in tiles(window)
-        if inside(area, SINUSOIDAL_500M, window & tile_window(tile)).any()
-    ]
+
+    def touched(tile: str) -> bool:
+        strips = (window & tile_window(tile)).strips(16)  # most tiles end at the first
+        return any(inside(area, SINUSOIDAL_500M, strip).any() for strip in strips)
+
+    return [tile for tile in tiles(window) if touched(tile)]
