@@ -26,11 +26,9 @@ def verdicts(findings: Findings, site: Site) -> list[str]:
     if pca is None:
         return []
     rows = records(pca)
-    return [
-        _strength(rows),
-        *_agreement(rows),
-        *(s for row in rows for s in _doubts(row, findings)),
-    ]
+    doubts = [sentence for row in rows for sentence in _doubts(row, findings)]
+    replaced = _replaced(findings.settings["indicators"])
+    return [*replaced, _strength(rows), *_agreement(rows), *doubts]
 
 
 def _replaced(indicators: Mapping[str, Any]) -> list[str]:

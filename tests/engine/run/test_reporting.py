@@ -14,7 +14,7 @@ import xarray as xr
 from rsei.engine.run import reporting
 from rsei.engine.run.opening import VARIABLES, open_run
 from rsei.engine.run.store import Store
-from rsei.engine.run.tasks import carry_out
+from rsei.engine.run.tasks import Task, carry_out
 from rsei.engine.sources.errors import StudyError
 
 pytestmark = pytest.mark.slow
@@ -42,7 +42,7 @@ def folder(file: Path) -> Path:
 def test_tasks_are_done_once(folder: Path) -> None:
     store = Store(folder)
     areas = tuple(reporting.FiguresTask(slug) for slug in ("town", "other"))
-    tasks = (*areas, reporting.PageTask(areas))
+    tasks: tuple[Task, ...] = (*areas, reporting.PageTask(areas))
     assert [carry_out(task, store).fresh for task in tasks] == [True] * 3
     assert [carry_out(task, store).fresh for task in tasks] == [False] * 3
     for task in tasks:
