@@ -1,4 +1,4 @@
-"""Write the pages of the reference that follow from the code: ``python docs/generate.py``."""
+"""Write the pages of the reference, which follow from the code: ``python docs/generate.py``."""
 
 import ast
 import inspect

@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import importlib.util
+import json
 import os
 import pkgutil
 import re
@@ -10,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ import rsei.engine
 import rsei.kernels
 from rsei.cli.main import app
 from rsei.engine.run import reading
+from rsei.engine.sources.simulate import write_demo
 from rsei.kernels.launch import Kernel
 
 ROOT = Path(__file__).parents[1]
@@ -53,20 +55,24 @@ def with_blocks(language: str, pages: list[Path] = PAGES) -> list[Any]:
     ]
 
 
-def generated() -> Mapping[str, str]:
-    """The pages of the reference as the code makes them now."""
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+def script(name: str) -> Any:
+    """A module of the docs' folder, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    pages: Mapping[str, str] = module.pages()
-    return pages
+    return module
 
 
 @pytest.mark.parametrize("name", ["api.md", "commands.md", "products.md", "study.md", "tables.md"])
 def test_reference_is_current(name: str) -> None:
     page = (ROOT / "docs" / "reference" / name).read_text()
-    assert page == generated()[name], "run: python docs/generate.py"
+    assert page == script("generate").pages()[name], "run: python docs/generate.py"
+
+
+def test_speed_is_what_was_measured_last() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert text == script("speed").readme(), "run: python docs/speed.py"
 
 
 MINIMAL = {
@@ -115,6 +121,25 @@ def test_munich_is_as_described(real_data: Path, tmp_path: Path) -> None:
             assert figure in said, f"{page.relative_to(ROOT)}: {figure}"
     assert f"{np.median(heat):.1f} K" in said
     assert pca["agreement"]
+
+
+@pytest.mark.slow
+def test_tutorial_tells_what_the_demo_finds(tmp_path: Path) -> None:
+    write_demo(tmp_path)
+    path = tmp_path / "study.toml"
+    path.write_text(path.read_text().partition("[drivers]")[0])  # the slowest part, not asked here
+    tables = studies.run(path, until="analyse").out / "tables"
+    page = (ROOT / "docs" / "tutorial.md").read_text()
+    contrast = pd.read_csv(tables / "contrast.csv", index_col="epoch")
+    for zone in ("mines", "outside"):
+        for epoch in ("2004", "2020"):
+            assert f"{contrast.loc[epoch, zone]:.3f}" in page
+    km = pd.read_csv(tables / "breakpoints.csv", index_col="epoch").drop("all")["breakpoint_km"]
+    assert f"{km.min():.1f} to {km.max():.1f} km" in page
+    assert pd.read_csv(tables / "pca.csv")["agreement"].all()
+    known = json.loads((tmp_path / "truth" / "known.json").read_text())
+    assert f"{known['ring_break_km']:.0f} km" in page
+    assert f"{len(list((tmp_path / 'granules').iterdir()))} HDF4-EOS granules" in page
 
 
 def test_published_numbers_are_marked() -> None:
