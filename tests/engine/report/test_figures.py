@@ -4,6 +4,7 @@ import xml.etree.ElementTree as ET
 from io import BytesIO
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
@@ -116,7 +117,7 @@ def test_rows_become_the_raster_they_came_from() -> None:
     rng = np.random.default_rng(3)
     raster = rng.random((5, 7))
     rows, columns = np.mgrid[0:5, 0:7]
-    table = figures_drivers.pd.DataFrame(
+    table = pd.DataFrame(
         {"x": columns.reshape(-1) * 1000.0, "y": -rows.reshape(-1) * 1000.0}
     ).assign(value=raster.reshape(-1))
     kept = table.sample(frac=0.8, random_state=1)
