@@ -42,10 +42,7 @@ class Shard:
         return cls(index % count, count)
 
     def takes(self, task: Task) -> bool:
-        """Whether the task is in this share; that hangs on its name alone, in any order or run.
-
-        The stage is no part of it, so that who projects an epoch also writes it.
-        """
+        """Whether the task is in this share; that hangs on its name alone, in any order or run."""
         digest = hashlib.sha256(task.name.encode()).digest()
         return task.stage in SHARED and int.from_bytes(digest[:8], "big") % self.count == self.index
 

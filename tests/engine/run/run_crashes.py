@@ -4,7 +4,6 @@ One process imports the libraries, and forks a child for each command: trials ta
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import random
@@ -15,6 +14,7 @@ import time
 from pathlib import Path
 
 import studies
+from run_hashes import hashes
 
 from rsei.cli.main import app
 from rsei.engine.run import pipeline, reading, survey, tasks  # noqa: F401  (before the forks)
@@ -46,14 +46,6 @@ def command(folder: Path) -> int:
 def ended(child: int) -> int:
     """Exit code of a child, negative for a signal."""
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def hashes(run: Path) -> dict[str, str]:
-    return {
-        path.relative_to(run).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(run.rglob("*"))
-        if path.suffix in (".tif", ".csv", ".parquet")
-    }
 
 
 def trial(folder: Path, granules: Path, number: int, duration: float) -> tuple[int, list[str]]:
