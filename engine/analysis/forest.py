@@ -238,7 +238,8 @@ class _Sample:
         """The fold of each row, and its prediction by a forest that has not seen its block."""
 
         def predict(learn: NDArray[np.intp], judge: NDArray[np.intp]) -> Floats:
-            rule = settings.trees, settings.mtry, settings.seed
+            trees = min(settings.trees, settings.block_trees)
+            rule = trees, settings.mtry, settings.seed
             return grow(*self.learnt(learn), *rule)[0].predict(self.values[judge], put=put)
 
         folds = blocks(self.x, self.y, settings.block, settings.folds, settings.seed)

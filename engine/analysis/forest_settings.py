@@ -26,9 +26,11 @@ class ForestSettings(Settings):
     """Seed of every random choice: split, trees, permutations and folds."""
     tuning_mtry: tuple[Tried, ...] = (2, 3, 4, 5)
     """Drivers tried at each split, in the table of out-of-bag errors; none for no table."""
-    tuning_trees: tuple[Trees, ...] = (100, 250, 500)
+    tuning_trees: tuple[Trees, ...] = (100, 250)
     """Numbers of trees in that table."""
     folds: Annotated[int, Field(ge=2, le=100)] = 5
     """Folds of the cross-validation by spatial blocks."""
     block: Annotated[float, Field(gt=0)] = 10_000
     """Side of a block, m."""
+    block_trees: Trees = 250
+    """Most trees of each of its forests, whose R2 no longer moves by then."""

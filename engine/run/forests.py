@@ -3,6 +3,7 @@
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ from .tasks import need
 
 ALGORITHM = 1
 """Version of the forests: raised when their results change."""
+
+ALE_ROWS, PD_ROWS = 1000, 250
+"""Most pixels that effects are asked of: each goes down every tree 40 or 400 times."""
 
 MAPS = ("predicted", "residual", "in_sample")
 """Bands of a forest's map."""
@@ -122,10 +126,11 @@ class ForestTask:
         found = forest(pixels, names, self.settings, area, put, grow)
         complete = pixels[pixels["split"] != BLANK]
         values = complete[list(names)].to_numpy(np.float32)
+        predict = partial(found.trees.predict, put=put)
         frames = tables_of(found) | {
             "tuning": self._tuning(pixels, names, grow, put),
-            "ale": accumulated_local_effects(found.trees.predict, values, names),
-            "partial_dependence": partial_dependence(found.trees.predict, values, names),
+            "ale": accumulated_local_effects(predict, spread(values, ALE_ROWS), names),
+            "partial_dependence": partial_dependence(predict, spread(values, PD_ROWS), names),
         }
         write_tables(draft, self, frames, area)
         write_arrays(draft.paths[self.model], found.trees.arrays() | self._origin())
@@ -167,6 +172,17 @@ def tables_of(found: Forest) -> dict[str, pd.DataFrame]:
         "moran": found.moran,
         "predictions": found.maps,
     }
+
+
+def spread(values: NDArray[np.float32], most: int) -> NDArray[np.float32]:
+    """At most ``most`` rows, evenly spread over all.
+
+    >>> spread(np.arange(10, dtype=np.float32), 4).tolist()
+    [0.0, 3.0, 6.0, 9.0]
+    """
+    if len(values) <= most:
+        return values
+    return values[np.rint(np.linspace(0, len(values) - 1, most)).astype(int)]
 
 
 def write_map(path: Path, pixels: pd.DataFrame, ground: Ground, bands: Sequence[str]) -> None:
