@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from ..sources.areas import slug
 from .style import (
     DRIVER_MAP,
     FAINT,
@@ -201,7 +202,16 @@ def _dots(axes: Axes, importance: pd.DataFrame, drivers: Sequence[str]) -> None:
         ranks = rows.drop_duplicates("driver").set_index("driver")["rank"].reindex(list(drivers))
         at = np.arange(len(drivers)) + 0.05 * (number % 5 - 2)
         colour = LINES[number % len(LINES)]
-        axes.scatter(ranks.astype(float), at, 12, color=colour, label=str(area), alpha=0.9)
+        axes.scatter(
+            ranks.astype(float),
+            at,
+            12,
+            color=colour,
+            label=drawable(str(area), slug(str(area))),
+            alpha=0.9,
+        )
     axes.set(xlabel="Rank by area")
     axes.grid(axis="x")
+    if importance["area"].nunique() > 1:
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, columnspacing=0.5)
     axes.tick_params(axis="y", length=0, labelleft=False)
