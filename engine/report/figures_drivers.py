@@ -20,6 +20,7 @@ from .style import (
     TWO_COLUMNS,
     WHOLE,
     Look,
+    drawable,
     figure,
     percent_limits,
     styled,
