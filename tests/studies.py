@@ -85,6 +85,6 @@ def load(path: Path) -> Study:
     return reading.load(path)
 
 
-def run(path: Path, **options: Any) -> Outcome:
-    """Carry out the study in the file ``path``."""
-    return pipeline.run(reading.load(path), RunOptions(**options), Silent())
+def run(path: Path, until: str | None = "analyse", **options: Any) -> Outcome:
+    """Carry out the study in the file ``path``; figures, which take longest, only if asked for."""
+    return pipeline.run(reading.load(path), RunOptions(until=until, **options), Silent())

@@ -3,6 +3,7 @@
 from .columns import (
     AREA,
     COVERAGE,
+    EPOCH,
     EPOCH_OR_ALL,
     FROM,
     MEAN,
@@ -59,6 +60,20 @@ OF_THE_AREAS = (
             STD,
             *STATISTICS,
             text("reason", "Why there is no pixel", blank=True),
+        ),
+    ),
+    Table(
+        "land_cover",
+        "RSEI of each land-cover class, by the map of the epoch's year",
+        ("area", "class", "epoch"),
+        (
+            AREA,
+            text("class", "Code of the class in the map"),
+            EPOCH,
+            N,
+            MEAN,
+            STD,
+            *STATISTICS,
         ),
     ),
     Table(

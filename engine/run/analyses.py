@@ -1,9 +1,9 @@
 """Stage ``analyse``: what the index says of each area, and the tables of the run."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from ..analysis.grades import grades, transitions
 from ..analysis.mines import mine_table, size_classes, size_effect
 from ..analysis.rings import Rings, breakpoints, ring_fits
 from ..analysis.series import latitude_profile, series
-from ..analysis.stacks import Stack, covered_zones, parts_of
+from ..analysis.stacks import ALL, Stack, covered_zones, parts_of
 from ..analysis.zones import Coverage
 from ..report.tables import TABLES
 from ..report.tabular import read, write
@@ -24,7 +24,7 @@ from ..sources.geotiff import Form, read_geotiff, write_cog
 from ..sources.grids import Lattice
 from .driving import DriverTask, driver_tasks
 from .forests import ForestTask, forest_tasks, ranked
-from .outlines import Mines, fields_of, mines_of
+from .outlines import Mines, cover_files, cover_zones, fields_of, mines_of
 from .projections import ReduceTask, index_under, reduce_tasks
 from .results import TABLES_OF_THE_INDEX, frame
 from .store import Draft, Key, Store
@@ -75,6 +75,9 @@ class AreaAnalysis:
     settings: AnalysisSettings
     """Widths, reaches and levels."""
 
+    land_cover: str | None
+    """Pattern of the land-cover maps that the study names."""
+
     reduction: ReduceTask
     """How the area's index was made, so that it can be made under the pooled scope."""
 
@@ -93,7 +96,8 @@ class AreaAnalysis:
         """Names of its tables."""
         mines = OF_MINES if self.place.settings.mines else ()
         zones = ("zones",) if self.place.settings.zones else ()
-        return (*OF_EVERY_AREA, *mines, *zones)
+        cover = ("land_cover",) if self.land_cover else ()
+        return (*OF_EVERY_AREA, *mines, *zones, *cover)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -105,6 +109,11 @@ class AreaAnalysis:
         """Epochs that are compared: each with the next, and the first with the last."""
         every = sorted(self.epochs)
         return tuple(sorted({*pairwise(every), *([(every[0], every[-1])] if every[1:] else [])}))
+
+    @property
+    def every_pair(self) -> tuple[tuple[int, int], ...]:
+        """Any two epochs, the earlier first."""
+        return tuple(combinations(sorted(self.epochs), 2))
 
     @property
     def maps(self) -> dict[str, str]:
@@ -139,14 +148,15 @@ class AreaAnalysis:
         inputs = {name: need(store, "write", name).key for name in self._index(store)}
         outlines = self._outlines()
         if outlines:
-            prints = fingerprints(outlines, outlines[0].parent, store, {})
+            prints = fingerprints(sorted(set(outlines)), outlines[0].parent, store, {})
             inputs |= {name: one.sha256 for name, one in prints.items()}
         settings = self.settings.model_dump(mode="json") | {"tables": list(self.tables)}
         return Key(self.stage, self.name, ALGORITHM, settings, inputs)
 
     def _outlines(self) -> list[Path]:
-        paths = (self.place.settings.mines, self.place.settings.zones)
-        return [path for path in paths if path]
+        named = (self.place.settings.mines, self.place.settings.zones)
+        covers = () if self.land_cover is None else cover_files(self.land_cover, self.epochs)
+        return [*(path for path in named if path), *covers]
 
     def _index(self, store: Store) -> list[str]:
         """The area's epochs that have an index, as names of the stage ``write``."""
@@ -224,10 +234,9 @@ class Analysis:
         found = self.mines_found
         return parts_of(self.stack, found.shapes if len(found.shapes) else None, found.crs)
 
-    @cached_property
-    def _pairs(self) -> list[tuple[int, int]]:
-        known = set(self.stack.epochs)
-        return [pair for pair in self.task.pairs if set(pair) <= known]
+    def _known(self, pairs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """The pairs of which both epochs have an index."""
+        return [pair for pair in pairs if set(pair) <= set(self.stack.epochs)]
 
     @cached_property
     def series(self) -> pd.DataFrame:
@@ -259,18 +268,18 @@ class Analysis:
     @cached_property
     def transitions(self) -> pd.DataFrame:
         """Grades of one epoch by those of another."""
-        if not self._pairs:
-            return _empty("transitions")
-        return transitions(self.stack, self._pairs, "five")
+        pairs = self._known(self.task.every_pair)
+        return transitions(self.stack, pairs, "five") if pairs else _empty("transitions")
 
     @cached_property
     def change(self) -> pd.DataFrame:
         """Differences between epochs, and what of them is scaling anew."""
         settings = self.task.reduction.settings
         scopes = Scopes(settings.normalisation, settings.pca)
-        if not self._pairs:
+        pairs = self._known(self.task.every_pair)
+        if not pairs:
             return _empty("change")
-        return changes(self.stack, self.zones_, self._pairs, scopes, self.pooled)
+        return changes(self.stack, self.zones_, pairs, scopes, self.pooled)
 
     @cached_property
     def trends(self) -> pd.DataFrame:
@@ -341,6 +350,20 @@ class Analysis:
         table = series(self.stack, covered_zones(names, coverage))
         reasons = dict(zip(names, coverage.reasons, strict=True))
         return table.assign(reason=table["zone"].map(reasons).replace("", None))
+
+    @cached_property
+    def land_cover(self) -> pd.DataFrame:
+        """Statistics of each land-cover class, of each epoch's own map."""
+        tables = [
+            series(self._only(epoch), cover_zones(self.task.land_cover or "", epoch, self.stack))
+            for epoch in self.stack.epochs
+        ]
+        table = pd.concat(tables).rename(columns={"zone": "class"})
+        return table[table["epoch"] != ALL]
+
+    def _only(self, epoch: int) -> Stack:
+        """The stack of one epoch."""
+        return replace(self.stack, epochs=(epoch,), rsei=self.stack.at(epoch)[None])
 
 
 def _empty(name: str) -> pd.DataFrame:
@@ -413,7 +436,14 @@ def area_tasks(survey: Survey, device: str) -> tuple[AreaAnalysis, ...]:
         task.place: task for task in reduce_tasks(survey, device)
     }
     return tuple(
-        AreaAnalysis(place, study.epochs, study.analysis, reductions[place], survey.lattice)
+        AreaAnalysis(
+            place,
+            study.epochs,
+            study.analysis,
+            study.water.land_cover.raster if study.water.land_cover else None,
+            reductions[place],
+            survey.lattice,
+        )
         for place in survey.places
     )
 

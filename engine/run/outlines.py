@@ -1,4 +1,4 @@
-"""The polygons of an area: its mines, and the zones that the user names."""
+"""The parts of an area: its mines, the zones that the user names, and its land cover."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +8,12 @@ import shapely
 
 from ..analysis.polygons import Geometries
 from ..analysis.rings import RingSettings, scale_range
-from ..analysis.stacks import Stack
+from ..analysis.stacks import Stack, Zone
 from ..sources.errors import BoundaryError
 from ..sources.grids import carrier
+from ..sources.patterns import of_year
+from ..sources.rasterfiles import split
+from ..sources.rasters import on_lattice
 from ..sources.vectors import Layer, read, require_overlap
 from .survey import Place
 
@@ -90,3 +93,16 @@ def fields_of(place: Place) -> tuple[Geometries, list[str], str]:
             f"{layer.path}: expected each zone once, found {twice[0]!r} more than once"
         )
     return np.asarray(layer.frame.geometry.values, dtype=object), names, layer.frame.crs.to_wkt()
+
+
+def cover_files(pattern: str, epochs: tuple[int, ...]) -> list[Path]:
+    """The land-cover maps of the epochs."""
+    return [split(of_year(pattern, epoch)[0])[0] for epoch in epochs]
+
+
+def cover_zones(pattern: str, epoch: int, stack: Stack) -> tuple[Zone, ...]:
+    """The pixels of each class of an epoch's land-cover map, by the class under their centre."""
+    source = of_year(pattern, epoch)[0]
+    classes = on_lattice(source, stack.lattice, stack.window, "nearest").reshape(-1)
+    found = np.unique(classes[np.isfinite(classes)]).astype(np.int64)
+    return tuple(Zone(str(one), np.flatnonzero(classes == one)) for one in found.tolist())

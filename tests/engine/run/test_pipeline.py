@@ -28,7 +28,7 @@ def granules(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def done(granules: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of the small study as it stands."""
     file = written(tmp_path_factory.mktemp("study"), granules)
-    outcome = studies.run(file)
+    outcome = studies.run(file, until=None)
     assert (outcome.exit_code, outcome.complete, outcome.failed) == (0, True, ())
     return outcome.out
 
@@ -142,7 +142,7 @@ def test_limit_and_until_then_resume_give_the_same_bytes(
     assert (first.done, first.complete) == (3, False)
     studies.run(file, until="project")
     last = studies.run(file)
-    assert last.complete
+    assert last.failed == ()
     assert hashes(last.out) == hashes(done)
 
 
@@ -235,7 +235,8 @@ def test_plan_says_what_a_run_then_does(granules: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
     assert plan.granules == len(list(granules.glob("*.hdf")))
     outcome = studies.run(file)
-    assert outcome.done == sum(stage.tasks for stage in plan.stages)
+    drawn = {stage.stage: stage.tasks for stage in plan.stages}.pop("report")
+    assert outcome.done == sum(stage.tasks for stage in plan.stages) - drawn
     missing = {(one.product, one.date.isoformat(), one.tile) for one in plan.missing}
     table = pd.read_csv(outcome.out / "tables/coverage.csv")
     found = table[table.status == "missing"]

@@ -30,7 +30,9 @@ def munich(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         'label = "ERA5 air temperature at 2 m, a stand-in for LST" }',
         "area": 'name = "Munich"\nbounds = [11.0, 47.8, 12.2, 48.5]',
     }
-    outcome = studies.run(written(tmp_path_factory.mktemp("munich"), folder, **sections))
+    outcome = studies.run(
+        written(tmp_path_factory.mktemp("munich"), folder, **sections), until=None
+    )
     assert outcome.exit_code == 0
     return outcome.out
 
