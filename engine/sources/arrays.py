@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from .errors import InputError
 
 
+FAULTS = (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, zipfile.BadZipFile)
+"""What NumPy raises for a file that is damaged, or none of its own."""
+
+
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write ``arrays``; the same ones give the same bytes. Raises ValueError for objects."""
     with path.open("wb") as file:  # given a path, NumPy would add an ending to a temporary name
@@ -23,9 +27,9 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     Raises InputError where there is none, or it is damaged or something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise InputError(f"{path}: expected a file of arrays, found none") from None
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+    except FAULTS as error:
         raise InputError(f"{path}: expected a file of arrays (.npz), found {error}") from error
