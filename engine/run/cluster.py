@@ -1,10 +1,12 @@
 """Where tasks run: in this process, in several of this machine, or on a running cluster."""
 
+import cProfile
 import time
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from ..sources.errors import MachineError, RseiError
@@ -81,6 +83,21 @@ def attempt(task: Task, store: Store) -> Done | Failed:
 
 
 @contextmanager
+def _profiled(file: Path | None) -> Iterator[None]:
+    """Write where this thread's time goes to ``file``, for ``python -m pstats`` or snakeviz."""
+    if file is None:
+        yield
+        return
+    profile = cProfile.Profile()
+    profile.enable()
+    try:
+        yield
+    finally:
+        profile.disable()
+        profile.dump_stats(file)
+
+
+@contextmanager
 def crew(options: RunOptions, memory: int, progress: Progress) -> Iterator[Crew]:
     """Who carries out the tasks: a running cluster, ``memory`` bytes of processes, or this one.
 
@@ -88,7 +105,8 @@ def crew(options: RunOptions, memory: int, progress: Progress) -> Iterator[Crew]
     the memory is too small.
     """
     if options.scheduler is None and options.workers < 2:
-        yield Alone()
+        with _profiled(options.profile):
+            yield Alone()
         return
     from . import workers  # takes a second to import
 

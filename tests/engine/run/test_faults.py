@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pstats
 import random
 import shutil
 import time
@@ -17,7 +18,7 @@ from run_hashes import hashes
 
 from rsei.engine.run import cluster, disk
 from rsei.engine.run.disk import Disk, explained
-from rsei.engine.run.orders import Stop
+from rsei.engine.run.orders import RunOptions, Stop
 from rsei.engine.run.store import Store
 from rsei.engine.run.tasks import Done
 from rsei.engine.run.upkeep import verification
@@ -135,6 +136,14 @@ def test_a_run_stops_at_the_edge_of_a_task(tmp_path: Path) -> None:
             found.append(one)
             stop.ask()
     assert [one.task.name for one in found] == ["a"]
+
+
+def test_a_profile_names_what_took_the_time(tmp_path: Path) -> None:
+    options = RunOptions(profile=tmp_path / "profile")
+    with cluster.crew(options, 1 << 30, studies.Silent()) as people:
+        assert len(list(people.each([Faulty("a")], Store(tmp_path), Stop()))) == 1
+    profile = pstats.Stats(str(tmp_path / "profile"))
+    assert any(name == "make" for _, _, name in profile.stats)  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="module")

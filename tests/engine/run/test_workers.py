@@ -11,6 +11,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 import studies
 from faulty_tasks import Faulty
+from run_hashes import hashes
 
 from rsei.engine.run.cluster import Alone, Crew, Failed, TaskError, crew
 from rsei.engine.run.orders import RunOptions, Stop
@@ -171,6 +172,36 @@ def test_no_worker_outlives_its_run(store: Store, number: signal.Signals, tmp_pa
         child.wait(30)
     _, alive = psutil.wait_procs(family, timeout=30)
     assert alive == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["sys.exit", "graceful", "segfault"])
+def test_workers_that_are_killed_all_the_time(
+    mode: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dask's own chaos plugin ends each worker, and each that comes in its place."""
+    from distributed.chaos import KillWorker
+
+    from rsei.engine.run import workers
+
+    monkeypatch.setattr(workers, "Steadfast", lambda: KillWorker(delay="8 s", mode=mode))
+    with crew(RunOptions(workers=2), MEMORY, SILENT) as people:
+        found = outcomes(people, [Faulty(f"slow{i}", "slow") for i in range(30)], store)
+    assert errors(found) == {}
+    assert len(list(store.markers())) == 30 and verification(store).intact
+
+
+@pytest.mark.slow
+def test_two_runs_on_one_folder_help_each_other(tmp_path: Path) -> None:
+    granules = studies.write_all(tmp_path / "granules")
+    whole = studies.run(studies.written(tmp_path / "whole", granules), until="write")
+    file = studies.written(tmp_path / "both", granules)
+    command = [sys.executable, "-c", "from rsei.cli.main import app; app()", "run", str(file)]
+    runs = [subprocess.Popen([*command, "--until", "write"]) for _ in range(2)]
+    assert [run.wait(120) for run in runs] == [0, 0]
+    assert hashes(tmp_path / "both/run") == hashes(whole.out)
+    found = verification(Store(tmp_path / "both/run"))
+    assert found.intact and not found.temporaries and not found.orphaned
 
 
 @pytest.mark.slow
