@@ -98,7 +98,7 @@ def _latitude(profile: Axes, bars: Axes, table: pd.DataFrame) -> None:
         profile.plot(mean, lat, "o-", ms=2.5, color=colours[epoch], label=epoch)
     profile.set(xlabel="RSEI, mean ± sd", ylabel="Latitude, °N", xlim=(0, 1))
     profile.grid()
-    profile.legend(loc="lower right", bbox_to_anchor=(1.05, 1), ncols=2, columnspacing=0.8)
+    profile.legend(loc="lower right", bbox_to_anchor=(1.3, 1.04), ncols=2, columnspacing=0.8)
     mines = table[table["epoch"] == epochs[0]]
     heights = np.diff(np.unique(mines["latitude"].to_numpy(float)))
     height = 0.8 * float(heights.min()) if len(heights) else 0.08
