@@ -160,7 +160,7 @@ def _bands(
     made: Sequence[tuple[LayerTask, Marker]], store: Store
 ) -> dict[str, NDArray[np.float32]]:
     """The bands of the layers, (h, w), by driver."""
-    found = {}
+    found: dict[str, NDArray[np.float32]] = {}
     for layer, _ in made:
         path = store.folder / layer.files[0]
         bands = read_geotiff(path, layer.ground.lattice, layer.ground.window)

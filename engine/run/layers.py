@@ -126,6 +126,22 @@ class LayerTask:
         """Bytes of a dozen months, or of the distances on the grid with its margin."""
         return self.ground.padded.size * 64 + (1 << 28)
 
+    def key(self, store: Store) -> Key:
+        """What the layers are made of."""
+        raise NotImplementedError
+
+    def make(self, store: Store, draft: Draft) -> None:
+        """Write them, and say in the payload what they hold and where they come from."""
+        raise NotImplementedError
+
+    @contextmanager
+    def named(self, setting: str) -> Iterator[None]:
+        """Let an error of the user's files say which area and setting it is about."""
+        try:
+            yield
+        except InputError as error:
+            raise InputError(f"{self.ground.place.area.name}: {setting}: {error}") from error
+
     def put(self, array: NDArray[Any]) -> Any:
         """``array`` where it is calculated with."""
         return home(self.device).asarray(array)
@@ -197,11 +213,11 @@ class RasterLayer(LayerTask):
         return Key(self.stage, self.name, ALGORITHM, self.ground.key() | how, prints)
 
     def make(self, store: Store, draft: Draft) -> None:
-        """Read, resample, and reduce months to a year.
+        """Read, resample, reduce months to a year; where this fails the area goes on without it.
 
         Raises InputError that names file, layer and area.
         """
-        with self._named():
+        with self.named(f"drivers.layers.{self.driver}"):
             sources = self._sources()
             unit = self.raster.units
             if self.driver == "dem" and unit is not None and unit not in METRES:
@@ -255,15 +271,6 @@ class RasterLayer(LayerTask):
                 f"{self._pattern}: expected values that differ, found {values[0]:g} in all "
                 f"{values.size} pixels of the area; it explains nothing there"
             )
-
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        """Let an error say whose layer it is, and what becomes of it."""
-        try:
-            yield
-        except InputError as error:
-            where = f"{self.ground.place.area.name}: drivers.layers.{self.driver}"
-            raise InputError(f"{where}: {error} (the area goes on without it)") from error
 
 
 def grounds(survey: Survey) -> tuple[Ground, ...]:

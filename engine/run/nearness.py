@@ -1,6 +1,7 @@
 """What mines are to each pixel of the drivers' grid: how far, and how much of what is around."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,8 @@ class MineLayers(LayerTask):
     def make(self, store: Store, draft: Draft) -> None:
         """Find the ways. Raises InputError where no mine, or no land, is near."""
         ground, area = self.ground, self.ground.place.area.name
-        mines = mines_of(ground.place)
+        with self.named("area.mines"):
+            mines = mines_of(ground.place)
         share = mine_share(mines.shapes, mines.crs, ground.lattice, ground.padded)
         blocked = self._blocked()
         near = near_mines(share, blocked, ground.lattice, area, self.put)
@@ -48,14 +50,15 @@ class MineLayers(LayerTask):
             ]
         draft.payload["unreachable"] = cut_off
         draft.payload["resampling"] = "made"
-        draft.payload["source"] = ground.place.settings.mines.name
+        draft.payload["source"] = Path(str(ground.place.settings.mines)).name
 
     def _blocked(self) -> NDArray[np.bool_]:
         """The sea, (h, w) of the grid with its margin."""
         ground, path = self.ground, self.ground.place.settings.coast
         if path is None:
             return np.zeros(ground.padded.shape, bool)
-        coast = read_vectors(path, polygons=False)
+        with self.named("area.coast"):
+            coast = read_vectors(path, polygons=False)
         shapes = np.asarray(coast.frame.geometry.values, dtype=object)
         blocked = sea(shapes, coast.frame.crs.to_wkt(), ground.lattice, ground.padded)
         if blocked[ground.window.slices(ground.padded)][ground.inside].all():

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from .errors import InputError
 
-
 FAULTS = (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, zipfile.BadZipFile)
 """What NumPy raises for a file that is damaged, or none of its own."""
 
