@@ -115,9 +115,9 @@ class Workers:
                     future = ended.get(timeout=PULSE)
                 except Empty:
                     continue
-                task, _ = running.pop(future.key, (None, None))
-                if task and not (stop.asked and future.status == "error"):
-                    yield task, future
+                found = running.pop(future.key, None)  # none where it was taken back
+                if found and not (stop.asked and future.status == "error"):
+                    yield found
         finally:
             self.client.cancel([future for _, future in running.values()], force=True)
 

@@ -20,7 +20,7 @@ from rsei.engine.run import cluster, disk
 from rsei.engine.run.disk import Disk, explained
 from rsei.engine.run.orders import RunOptions, Stop
 from rsei.engine.run.store import Store
-from rsei.engine.run.tasks import Done
+from rsei.engine.run.tasks import Done, carry_out
 from rsei.engine.run.upkeep import verification
 from rsei.engine.sources.errors import MachineError
 
@@ -208,16 +208,16 @@ def test_a_run_folder_that_goes_away_is_told_and_made_again(
     granules: Path, expected: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = studies.written(tmp_path, granules)
-    real = cluster.carry_out
+    real = carry_out
 
-    def carry_out(task: Any, store: Store) -> Done:
+    def vanishing(task: Any, store: Store) -> Done:
         done = real(task, store)
         if done.task.stage == "partial" and done.task.name.endswith("2013"):
             shutil.rmtree(store.folder)
         return done
 
     with monkeypatch.context() as patch:
-        patch.setattr(cluster, "carry_out", carry_out)
+        patch.setattr(cluster, "carry_out", vanishing)
         with pytest.raises(MachineError, match="the folder is gone; was it moved or unmounted"):
             studies.run(file, until="write")
     assert hashes(studies.run(file, until="write").out) == expected

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 import pytest
 import studies
 from faulty_tasks import Faulty
@@ -101,7 +101,7 @@ def test_workers_without_the_run_folder_or_with_other_software_say_so(
 def test_a_stop_lets_the_tasks_at_hand_end(pair: Crew, store: Store) -> None:
     tasks = [Faulty(f"slow{i}", "slow") for i in range(20)]
     stop = Stop()
-    found = []
+    found: list[Done | Failed] = []
     with stop.patiently():
         for one in pair.each(tasks, store, stop):
             if not found:
