@@ -253,7 +253,7 @@ def _versions() -> Mapping[str, str]:
     return versions()
 
 
-class Steadfast(WorkerPlugin):  # type: ignore[misc]
+class Steadfast(WorkerPlugin):
     """A worker that leaves interruptions, which a terminal sends to all, to the run."""
 
     def setup(self, worker: Any) -> None:
