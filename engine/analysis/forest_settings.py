@@ -32,5 +32,5 @@ class ForestSettings(Settings):
     """Folds of the cross-validation by spatial blocks."""
     block: Annotated[float, Field(gt=0)] = 10_000
     """Side of a block, m."""
-    block_trees: Trees = 250
+    block_trees: Trees = 200
     """Most trees of each of its forests, whose R2 no longer moves by then."""

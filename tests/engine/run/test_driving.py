@@ -22,6 +22,7 @@ from rsei.engine.run.driving import layer_tasks
 from rsei.engine.run.orders import RunOptions
 from rsei.engine.run.survey import survey
 from rsei.engine.sources.arrays import read_arrays
+from rsei.engine.sources.errors import StudyError
 from rsei.engine.sources.grids import LONLAT, carrier
 from rsei.engine.sources.simulate import write_demo
 
@@ -291,3 +292,26 @@ def test_the_demo_gives_back_the_order_that_was_put_in(tmp_path: Path) -> None:
     alone = forest(pixels, names, settings, "Demo city").importance.set_index("driver")
     assert alone["rank"].nsmallest(4).index.tolist() == known[:4]
     assert table(tmp_path, "forest").iloc[0]["r2"] > 0.9
+
+
+def test_a_grid_must_be_in_metres(granules: Path, tmp_path: Path) -> None:
+    drivers = f'year = 2012\ncrs = "EPSG:4326"\n[drivers.layers]\n{driven.LAYERS}'
+    with pytest.raises(StudyError, match=r"projection in metres .*, found WGS 84"):
+        studies.load(driven.study(tmp_path, granules, drivers=drivers))
+
+
+def test_a_range_leaves_values_out_before_they_are_averaged(again: Path, granules: Path) -> None:
+    values, transform = driven.plane()
+    holed = values.copy()
+    holed[::4, ::4] = 9999  # one of the sixteen in each pixel of the grid
+    driven.raster(again / "dem.tif", holed, transform)
+    layers = driven.LAYERS.replace('"dem.tif"', '{ raster = "dem.tif", range = [-500, 9000] }')
+    studies.run(driven.study(again, granules, layers))
+    found = table(again, "drivers")["dem"]
+    size = len(values) // 4, len(values[0]) // 4
+    kept = np.where(holed < 9000, values, np.nan).reshape(size[0], 4, size[1], 4)
+    mean = np.nanmean(kept, axis=(1, 3))
+    left, _, _, top = driven.box()
+    rows = ((top - table(again, "drivers")["y"]) // 1000).astype(int)
+    columns = ((table(again, "drivers")["x"] - left) // 1000).astype(int)
+    np.testing.assert_allclose(found, mean[rows, columns], rtol=1e-5)
