@@ -104,7 +104,7 @@ def test_munich_is_as_described(real_data: Path, tmp_path: Path) -> None:
     text = (ROOT / "examples" / "munich" / "study.toml").read_text()
     path = tmp_path / "study.toml"
     path.write_text(text.replace("munich-2022", str(real_data / "munich-2022")))
-    outcome = studies.run(path)
+    outcome = studies.run(path, until=None)
     with rasterio.open(outcome.out / "indicators/munich/2022.tif") as file:
         layers = dict(zip(file.descriptions, file.read()))
     valid = layers["valid"] == 1

@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     name = HOSTILE.replace('"', '\\"')
     area = f'name = "{name}"\nbounds = {list(studies.BOUNDS)}\nmines = "mines.gpkg"\n\n{other}'
     file = studies.written(home, granules, area=area)
-    studies.run(file)
+    studies.run(file, until=None)
     return home / "run"
 
 
