@@ -14,7 +14,8 @@ BASE = 1 << 30
 """Bytes that the libraries and the system's own buffers take beside a task."""
 
 RATE = 10e6
-"""Bytes a second that a core reads of granules, packed: a tenth of what was measured."""
+"""Bytes of granules a core reads and adds in a second, at the least: a fifth of what
+benchmarks/bench_partial.py measured, 513 MB in 5 s on two cores."""
 
 SHORTEST = 30
 """Minutes of the shortest job: below, waiting in the queue takes longer."""
