@@ -18,12 +18,18 @@ from rsei.engine.analysis.forest import BLANK, ForestSettings, forest
 from rsei.engine.analysis.trees import Trees
 from rsei.engine.report.tabular import check_run_tables, read
 from rsei.engine.run import pipeline, reading
-from rsei.engine.run.driving import layer_tasks
+from rsei.engine.run.driver_settings import DriverLayers, DriverRaster
+from rsei.engine.run.driving import layer_tasks, layers_of
+from rsei.engine.run.layers import Ground
 from rsei.engine.run.orders import RunOptions
-from rsei.engine.run.survey import survey
+from rsei.engine.run.store import Store
+from rsei.engine.run.study import AreaSettings, DriversSettings
+from rsei.engine.run.survey import Place, survey
+from rsei.engine.run.tasks import carry_out
+from rsei.engine.sources.areas import areas
 from rsei.engine.sources.arrays import read_arrays
 from rsei.engine.sources.errors import StudyError
-from rsei.engine.sources.grids import LONLAT, carrier
+from rsei.engine.sources.grids import LONLAT, Window, carrier
 from rsei.engine.sources.simulate import write_demo
 
 MADE = ("slope", "dism", "minea")
@@ -315,3 +321,21 @@ def test_a_range_leaves_values_out_before_they_are_averaged(again: Path, granule
     rows = ((top - table(again, "drivers")["y"]) // 1000).astype(int)
     columns = ((table(again, "drivers")["x"] - left) // 1000).astype(int)
     np.testing.assert_allclose(found, mean[rows, columns], rtol=1e-5)
+
+
+def test_people_of_a_real_island_are_neither_lost_nor_made(real_data: Path, tmp_path: Path) -> None:
+    """Counts, as in the file around the island, against those laid on the grid as a total."""
+    source = real_data / "drivers/sao-miguel"
+    (area,) = areas(source / "concelhos.gpkg", "Sao Miguel")
+    people = DriverRaster(raster=str(source / "gpw_v411_2020_count_2020.tif"), resampling="sum")
+    settings = DriversSettings(year=2020, crs="EPSG:3035", layers=DriverLayers(gdp=people))
+    place = Place(area, AreaSettings(name="Sao Miguel", boundary=Path()), Window(0, 0, 0, 0), ())
+    (task,) = layers_of(Ground(place, settings), "cpu")
+    found = carry_out(task, Store(tmp_path)).marker
+    assert found.payload["resampling"] == "sum"
+    with rasterio.open(tmp_path / task.files[0]) as file:
+        laid = file.read(1, masked=True)
+    with rasterio.open(people.raster) as file:
+        expected = file.read(1, masked=True)
+    assert np.ma.masked_invalid(laid).sum() == pytest.approx(expected.sum(), rel=0.01)
+    assert found.payload["gdp"]["n"] > 700  # the island has 745 square kilometres
