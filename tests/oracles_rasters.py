@@ -31,7 +31,7 @@ def write_tiff(
 def bilinear_by_hand(
     values: NDArray[np.float64], transform: Affine, crs: str, lattice: Lattice, window: Window
 ) -> NDArray[np.float64]:
-    """Four neighbours, one pixel at a time: METHOD, section 8."""
+    """Four neighbours, one pixel at a time: docs/explanation/method.md."""
     carry = Transformer.from_crs(lattice.crs, crs, always_xy=True)
     result = np.full(window.shape, np.nan)
     for i, y in enumerate(lattice.y(window)):

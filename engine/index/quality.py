@@ -71,7 +71,7 @@ PRESETS: Mapping[str, Mapping[str, Accepted]] = MappingProxyType(
         ),
     }
 )
-"""Accepted values of each preset, by word and field. Source: METHOD 2."""
+"""Accepted values of each preset, by word and field. Source: docs/explanation/method.md."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .composites import CompositeTask
 
 WATER_SHARE = 0.5
-"""Share of a pixel from which its land cover makes it water. Source: METHOD 4."""
+"""Share of a pixel from which its land cover makes it water. Source: docs/explanation/method.md."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..sources.errors import GranuleError, Interrupted, MachineError, RseiError, StudyError
-from .analyses import area_tasks, table_tasks
+from .analyses import area_tasks
 from .cluster import Crew, Failed, crew
 from .composites import composite_tasks
 from .devices import choice, versions
@@ -15,6 +15,7 @@ from .driving import DriverTask, driver_tasks, layer_tasks
 from .forests import ForestTask, forest_tasks
 from .journal import Journal, refuse_damaged
 from .layers import LayerTask
+from .maps import write_tasks
 from .orders import (
     STAGES,
     MissingDate,
@@ -27,9 +28,11 @@ from .orders import (
     Stop,
 )
 from .partials import partial_tasks
-from .projections import project_tasks, reduce_tasks, write_tasks
+from .projections import project_tasks
 from .reading import load
+from .reductions import reduce_tasks
 from .reporting import figure_tasks, page_tasks
+from .runtables import table_tasks
 from .shards import Ready, Shard
 from .store import Store
 from .study import Study

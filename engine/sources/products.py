@@ -226,4 +226,4 @@ QUALITY_FIELDS: Mapping[str, Mapping[str, tuple[int, int]]] = MappingProxyType(
         for word, fields in _table()["words"].items()
     }
 )
-"""First and last bit of each field of the words ``qc state vi reliability lst``. METHOD 2."""
+"""First and last bit of each field of the words ``qc state vi reliability lst``. docs/explanation/method.md."""

@@ -165,5 +165,5 @@ def test_ground_distances_are_geodesic() -> None:
 def test_the_papers_metric_is_off_by_what_it_says(real_data: Path) -> None:
     stack = stack_of(real_city(real_data, "210300"), lambda lon, lat: np.full(lon.shape, 0.5))
     least, most = scale_range(stack, RingSettings())
-    assert (least, most) == pytest.approx((0.909, 1.100), abs=0.01)  # METHOD: Anshan
+    assert (least, most) == pytest.approx((0.909, 1.100), abs=0.01)  # as published for Anshan
     assert metric_crs(stack.lattice, stack.window, RingSettings()) == ANALYSIS

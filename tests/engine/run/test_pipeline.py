@@ -159,7 +159,7 @@ def test_height_of_strips(
     done: Path, granules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rsei.engine.run.composites.CompositeTask.rows", 7)
-    monkeypatch.setattr("rsei.engine.run.projections.ROWS", 5)
+    monkeypatch.setattr("rsei.engine.run.areatasks.ROWS", 5)
     outcome = studies.run(written(tmp_path, granules))
     assert hashes(outcome.out) == hashes(done)
 

@@ -33,7 +33,7 @@ TILES = {
     "510400": ["h27v06"],
     "469026": ["h28v07"],
 }
-"""The tiles of each real city. Source: METHOD, section 7."""
+"""The tiles of each real city. Source: docs/explanation/method.md."""
 
 
 def city(real_data: Path, code: str) -> Area:

@@ -94,7 +94,7 @@ def test_the_tile_is_a_thirty_sixth_of_the_equator() -> None:
 
 @pytest.mark.parametrize("latitude", [26.5, 30.2, 39.6, 41.0])
 def test_latitude_on_the_sphere_is_that_on_the_ellipsoid(latitude: float) -> None:
-    """Source: METHOD, section 7: an ellipsoid would shift the data 11 to 18 km north."""
+    """Source: docs/explanation/method.md: an ellipsoid would shift the data 11 to 18 km north."""
     x, y = carrier("EPSG:4326", SINUSOIDAL).transform(118.0, latitude)
     assert y == pytest.approx(np.radians(latitude) * RADIUS, abs=1e-6)
     assert x == pytest.approx(np.radians(118) * RADIUS * np.cos(np.radians(latitude)), abs=1e-5)
