@@ -36,7 +36,10 @@ DRIVERS = (
 """Columns of the table of drivers, in their order. Source: the study, section 3.5."""
 
 MARGIN = 50_000.0
-"""Width of the margin in which mines outside an area count, m. Source: docs/explanation/method.md."""
+"""Width of the margin in which mines outside an area count, m.
+
+Source: docs/explanation/method.md.
+"""
 
 SHARE_WINDOW = 10_000.0
 """Side of the window of the mine share, m. Source: the study, section 3.5."""

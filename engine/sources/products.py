@@ -226,4 +226,7 @@ QUALITY_FIELDS: Mapping[str, Mapping[str, tuple[int, int]]] = MappingProxyType(
         for word, fields in _table()["words"].items()
     }
 )
-"""First and last bit of each field of the words ``qc state vi reliability lst``. docs/explanation/method.md."""
+"""First and last bit of each field of the words ``qc state vi reliability lst``.
+
+Source: docs/explanation/method.md, and the products' own attributes.
+"""
