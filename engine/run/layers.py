@@ -1,5 +1,6 @@
 """The layers of what may explain the index, each brought to the drivers' grid of one area."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ class Ground:
 
 
 @dataclass(frozen=True)
-class LayerTask:
+class LayerTask(ABC):
     """What all tasks that make layers share."""
 
     ground: Ground
@@ -92,14 +93,14 @@ class LayerTask:
     inputs = ()
 
     @property
+    @abstractmethod
     def layer(self) -> str:
         """What is made, as it stands in paths."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def drivers(self) -> tuple[str, ...]:
         """The drivers that it makes, one a band."""
-        raise NotImplementedError
 
     @property
     def name(self) -> str:
@@ -126,13 +127,13 @@ class LayerTask:
         """Bytes of a dozen months, or of the distances on the grid with its margin."""
         return self.ground.padded.size * 64 + (1 << 28)
 
+    @abstractmethod
     def key(self, store: Store) -> Key:
         """What the layers are made of."""
-        raise NotImplementedError
 
+    @abstractmethod
     def make(self, store: Store, draft: Draft) -> None:
         """Write them, and say in the payload what they hold and where they come from."""
-        raise NotImplementedError
 
     @contextmanager
     def named(self, setting: str) -> Iterator[None]:
