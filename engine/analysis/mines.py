@@ -103,9 +103,8 @@ def size_effect(table: pd.DataFrame) -> pd.DataFrame:
     """The table ``size_effect``: how RSEI goes with the size of a mine, by epoch.
 
     ``table`` is the table ``mines``. Spearman's rank correlation with its p, and two straight
-    lines of RSEI on the decimal logarithm of the area: ``threshold_km2`` with its 95 % interval,
-    the slopes per factor of ten before and after it, and Davies' p of a break. Blank where fewer
-    than 6 different sizes have RSEI.
+    lines of RSEI on the area: ``threshold_km2`` with its 95 % interval, the slopes per km2 before
+    and after it, and Davies' p of a break. Blank where fewer than 6 different sizes have RSEI.
     """
     rows = []
     for (area, epoch), group in table.groupby(["area", "epoch"], sort=False):
@@ -115,8 +114,8 @@ def size_effect(table: pd.DataFrame) -> pd.DataFrame:
         if len(np.unique(size)) >= 6:
             if np.ptp(mean) > 0:
                 row[3:5] = stats.spearmanr(size, mean)
-            found = Segmented.of(np.log10(size), mean)
-            row[5:8] = (10 ** np.array([found.breakpoint, found.low, found.high])).tolist()
+            found = Segmented.of(size, mean)
+            row[5:8] = [found.breakpoint, found.low, found.high]
             row[8:] = [found.before, found.after, found.p]
         rows.append(row)
     fit = ["threshold_km2", "low", "high", "slope_before", "slope_after", "p_break"]

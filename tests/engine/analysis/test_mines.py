@@ -38,13 +38,13 @@ def table_of_all_sizes() -> pd.DataFrame:
 
 
 def town(mines: Geometries) -> Stack:
-    """RSEI inside each mine: 0.7, falling by 0.3 per factor of ten beyond 1 km2."""
-    size = np.log10(areas_km2(mines, LONLAT))
+    """RSEI inside each mine: 0.7, less 0.2 for each of the first 1.5 km2."""
+    size = areas_km2(mines, LONLAT)
     tree = shapely.STRtree(mines)
 
     def rsei(lon, lat):  # type: ignore[no-untyped-def]
         nearest = tree.nearest(shapely.points(lon.ravel(), lat.ravel())).reshape(lon.shape)
-        return 0.7 - 0.3 * np.maximum(size[nearest], 0)
+        return 0.7 - 0.2 * np.minimum(size[nearest], 1.5)
 
     return stack_of(square(), rsei)
 
@@ -54,15 +54,15 @@ def test_the_size_effect_that_was_put_in_comes_out() -> None:
     assert ",".join(table.columns) == "area,mine,epoch,area_km2,size_class,coverage_px,mean"
     assert len(table) == 60 * 4
     rows = table[table["epoch"] == "all"]
-    truth = 0.7 - 0.3 * np.maximum(np.log10(rows["area_km2"]), 0)
+    truth = 0.7 - 0.2 * np.minimum(rows["area_km2"], 1.5)
     np.testing.assert_allclose(rows["mean"], truth, rtol=0, atol=1e-6)
     np.testing.assert_allclose(rows["coverage_px"] * 0.2146586733, rows["area_km2"], rtol=5e-3)
     effect = size_effect(table).set_index("epoch").loc["all"]
     assert effect["n"] == 60
-    assert effect["threshold_km2"] == pytest.approx(1, rel=0.01)
+    assert effect["threshold_km2"] == pytest.approx(1.5, rel=0.01)
     assert effect["low"] <= effect["threshold_km2"] <= effect["high"]
-    assert effect["slope_before"] == pytest.approx(0, abs=1e-3)
-    assert effect["slope_after"] == pytest.approx(-0.3, abs=3e-3)
+    assert effect["slope_before"] == pytest.approx(-0.2, abs=2e-3)
+    assert effect["slope_after"] == pytest.approx(0, abs=1e-3)
     rho, p = stats.spearmanr(rows["area_km2"], rows["mean"])
     assert (effect["spearman"], effect["p"]) == pytest.approx((rho, p))
 
