@@ -11,13 +11,14 @@ import rasterio
 
 from .errors import GranuleError
 from .grids import SINUSOIDAL, SINUSOIDAL_500M, Window, tile_window, tiles
+from .products import products
 from .simulated_files import written_once
 from .simulated_granules import Header, product_form, write_granule
 from .simulated_inputs import write_rasters, write_vectors
 from .simulated_place import DEMO_SEED, DEMO_WINDOW, demo_place
 from .simulated_region import Region
 from .simulated_scenes import Scene, even
-from .simulated_surface import SEASON, Surface, day_of
+from .simulated_surface import SEASON, Surface
 from .simulated_truth import Truth, truth
 from .simulated_world import PIT, REACH_KM, THRESHOLD_KM2, WEIGHTS, World
 
@@ -58,9 +59,17 @@ def season_dates(product: str, years: Iterable[int]) -> list[dt.date]:
 
     >>> [len(season_dates(name, [2012])) for name in ("MOD09A1.061", "MOD13A1.061")]
     [16, 8]
+    >>> season_dates("MYD13A1.061", [2013])[0].isoformat()
+    '2013-06-02'
     """
-    days = range(161, 274, 16) if product_form(product[:7]).period_days == 16 else SEASON
-    return [day_of(year, day) for year in years for day in days]
+    calendar = products()[product.split(".")[0]]  # Aqua's 16 days begin 8 after Terra's
+    first, last = SEASON[0], SEASON[-1]
+    return [
+        date
+        for year in years
+        for date in calendar.dates(year)
+        if first <= date.timetuple().tm_yday <= last
+    ]
 
 
 def write_granules(
