@@ -1,6 +1,7 @@
 """Bad input ends in a clear error or a named quarantine; nothing committed is lost."""
 
 import csv
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -245,3 +246,17 @@ def test_text_named_as_a_raster(granules: Path, tmp_path: Path) -> None:
     heat = f'heat = {{ raster = "{tmp_path}/heat.tif", range = [250, 350] }}'
     with pytest.raises(RasterError, match=r"heat\.tif"):
         studies.run(written(tmp_path, granules, indicators=heat))
+
+
+def test_mines_of_another_place(granules: Path, tmp_path: Path) -> None:
+    square = [[11.0, 48.0], [11.1, 48.0], [11.1, 48.1], [11.0, 48.0]]
+    shape = {"type": "Polygon", "coordinates": [square]}
+    feature = {"type": "Feature", "properties": {}, "geometry": shape}
+    text = json.dumps({"type": "FeatureCollection", "features": [feature]})
+    (tmp_path / "mines.geojson").write_text(text)
+    area = f'name = "Small town"\nbounds = {list(studies.BOUNDS)}\nmines = "mines.geojson"'
+    with pytest.raises(
+        BoundaryError, match=r"expected mines to meet the area at .*119.* found .*11"
+    ):
+        studies.run(written(tmp_path, granules, area=area))
+    assert (tmp_path / "run/rsei/small-town/2012.tif").exists()
