@@ -9,5 +9,7 @@ def hashes(run: Path) -> dict[str, str]:
     return {
         path.relative_to(run).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(run.rglob("*"))
-        if path.suffix in (".tif", ".csv", ".parquet") and path.name != "quarantine.csv"
+        if path.suffix in (".tif", ".csv", ".parquet")
+        and path.name != "quarantine.csv"
+        and "stac" not in path.parts  # it holds times
     }

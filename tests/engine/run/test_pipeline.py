@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import rasterio
 import studies
+from run_hashes import hashes
 from studies import EPOCHS, written
 
 from rsei.engine.report.tabular import check_run_tables
@@ -31,17 +32,6 @@ def done(granules: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     outcome = studies.run(file, until=None)
     assert (outcome.exit_code, outcome.complete, outcome.failed) == (0, True, ())
     return outcome.out
-
-
-def hashes(run: Path) -> dict[str, str]:
-    """Checksums of everything whose bytes must not depend on how a run went."""
-    return {
-        path.relative_to(run).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(run.rglob("*"))
-        if path.suffix in (".tif", ".csv", ".parquet")
-        and path.name != "quarantine.csv"
-        and "stac" not in path.parts  # it holds times
-    }
 
 
 def rows_of(path: Path) -> list[Any]:
