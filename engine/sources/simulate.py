@@ -232,7 +232,7 @@ co2 = "inputs/co2.tif"
 pm25 = "inputs/pm25.tif"
 
 [forest]
-trees = 1000
+trees = 500
 mtry = 3
 validation = 0.3
 seed = 1
