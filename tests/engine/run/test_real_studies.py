@@ -1,6 +1,7 @@
 """Studies of real granules that nobody here made: Munich, and heat over western New York."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -52,10 +53,10 @@ def test_munich_gives_the_figures_of_an_independent_trial(munich: Path) -> None:
 
 
 def test_munich_has_the_expected_signs(munich: Path) -> None:
-    (row,) = pd.read_csv(munich / "tables/pca.csv").itertuples()
+    row: Any = next(pd.read_csv(munich / "tables/pca.csv").itertuples())
     assert (np.sign([row.ndvi, row.wet, row.ndbsi, row.lst]) == [1, 1, -1, -1]).all()
     assert row.agreement and row.n == 11_762
-    table = pd.read_csv(munich / "tables/exclusions.csv").set_index("reason")
+    table: Any = pd.read_csv(munich / "tables/exclusions.csv").set_index("reason")
     assert int(table.loc["mndwi_water", "n"]) == 78
     assert check_run_tables(munich) == []
 
@@ -74,7 +75,8 @@ def composite(granules: Path, epoch: int, preset: str) -> Partial:
         layers = [read(one, ("lst", "lst_qc"), window) for one in dates]
         heat = HeatSum(window.shape, Policy(preset=preset))
         unseen = np.full((len(dates), *window.shape), 255, np.uint8)
-        heat.add(*(np.stack([one[name] for one in layers]) for name in ("lst", "lst_qc")), unseen)
+        lst, quality = (np.stack([one[name] for one in layers]) for name in ("lst", "lst_qc"))
+        heat.add(lst, quality, unseen)
         total = total + heat.partial() if total else heat.partial()
     assert total is not None
     return total
