@@ -31,8 +31,11 @@ from .upkeep import RUN
 AHEAD = 3
 """Tasks handed out for each worker: the next is at hand while the last one's marker travels."""
 
-TRIES = 3
-"""Workers that a task may lose before it is given up; the last try is alone on the cluster."""
+AMONG = 2
+"""Workers that a task may lose among others: Dask also blames those that only stood in line."""
+
+ALONE = 2
+"""Workers that a task may lose alone on the cluster before it is given up: once can be chance."""
 
 PULSE = 5.0
 """Seconds between two looks at a cluster that sends no result."""
@@ -74,9 +77,8 @@ class Workers:
     def each(self, tasks: Iterable[Task], store: Store, stop: Stop) -> Iterator[Done | Failed]:
         """What came of each task, as they end.
 
-        A task whose worker died is tried again among the others, and the last time alone: what
-        dies then is its own fault, not a neighbour's. Raises MachineError where the cluster is
-        lost.
+        A task whose worker died is tried again among the others, and then alone: what dies then
+        is its own fault, not a neighbour's. Raises MachineError where the cluster is lost.
         """
         lost: Counter[str] = Counter()
         alone: list[Task] = []
@@ -86,11 +88,20 @@ class Workers:
                 yield result
                 continue
             lost[_label(task)] += 1
-            (again if lost[_label(task)] < TRIES - 1 else alone).append(task)
-        for one in alone:
+            (again if lost[_label(task)] < AMONG else alone).append(task)
+        for task in alone:
+            yield from self._alone(task, store, stop)
+
+    def _alone(self, task: Task, store: Store, stop: Stop) -> Iterator[Done | Failed]:
+        """What came of a task that has the cluster to itself; nothing where the run stopped."""
+        for _ in range(ALONE):
             self._settle()
-            for task, future in self._ended(iter([one]), store, stop, 1):
-                yield self._result(task, future) or Failed(task, _poison(lost[_label(task)] + 1))
+            for _, future in self._ended(iter([task]), store, stop, 1):
+                if result := self._result(task, future):
+                    yield result
+                    return
+        if not stop.asked:
+            yield Failed(task, _poison())
 
     def _ended(
         self, tasks: Iterator[Task], store: Store, stop: Stop, most: int | None
@@ -211,10 +222,11 @@ def _label(task: Task) -> str:
     return f"{task.stage} {task.name}"
 
 
-def _poison(tries: int) -> TaskError:
+def _poison() -> TaskError:
     return TaskError(
-        f"its worker died {tries} times; it crashes, or takes more than a worker's memory: see "
-        "the workers' logs, or try it with fewer --workers"
+        f"its worker died {AMONG + ALONE} times, {ALONE} of them with nothing else at work; it "
+        "crashes, or takes more than a worker's memory: see the workers' logs, or try it with "
+        "fewer --workers"
     )
 
 

@@ -51,12 +51,12 @@ def test_a_poisonous_task_is_given_up_and_a_neighbour_is_not_blamed(
     pair: Crew, store: Store
 ) -> None:
     tasks = [Faulty(f"good{i}") for i in range(12)]
-    tasks[2:2] = [Faulty("poison", "exit"), Faulty("unlucky", "kill", times=2)]
+    tasks[2:2] = [Faulty("poison", "exit"), Faulty("unlucky", "kill", times=1)]
     found = outcomes(pair, tasks, store)
     assert list(errors(found)) == ["poison"]
-    assert "its worker died 3 times" in errors(found)["poison"]
+    assert "its worker died 4 times, 2 of them with nothing else" in errors(found)["poison"]
     # a worker may die just before it begins a task that was on its way to it
-    assert 2 <= tasks[2].tries(store) <= 3 and tasks[3].tries(store) == 3
+    assert 2 <= tasks[2].tries(store) <= 4 and tasks[3].tries(store) == 2
     assert store.find(tasks[3].key(store)) and not store.find(tasks[2].key(store))
 
 
@@ -65,7 +65,7 @@ def test_a_poisonous_task_is_given_up_and_a_neighbour_is_not_blamed(
 def test_every_death_of_a_worker(pair: Crew, store: Store, way: str) -> None:
     tasks = [Faulty("poison", way), *(Faulty(f"good{i}") for i in range(6))]
     assert list(errors(outcomes(pair, tasks, store))) == ["poison"]
-    assert 2 <= tasks[0].tries(store) <= 3
+    assert 2 <= tasks[0].tries(store) <= 4
 
 
 def check_errors(people: Crew, store: Store) -> None:
