@@ -27,8 +27,11 @@ MAGIC = b"\x0e\x03\x13\x01"
 SPECIAL = 0x4000
 """Bit of a tag whose element is linked, compressed, chunked or elsewhere."""
 
-LINKED, COMPRESSED, CHUNKED = 1, 3, 5
+LINKED, EXTERNAL, COMPRESSED, CHUNKED = 1, 2, 3, 5
 """First word of a special element's header."""
+
+NOT_SPECIAL = 0x8000
+"""Bit of a user's own tag, which is never special."""
 
 LINK, VGROUP, VDATA_HEADER, VDATA = 20, 1965, 1962, 1963
 """Tags of a linked block, and of the objects of the Vset interface."""
@@ -173,8 +176,18 @@ class Descriptors:
             table = self.part(block + 6, 12 * count)
             for tag, ref, offset, length in struct.iter_unpack(">HHII", table):
                 if tag != UNUSED and offset != 0xFFFFFFFF:
+                    self._require_own(tag, offset)
                     yield (tag, ref), (offset, length)
             block = following
+
+    def _require_own(self, tag: int, offset: int) -> None:
+        """Raises GranuleError for an element in another file, whose path this one gives."""
+        if tag & SPECIAL and not tag & NOT_SPECIAL and offset + 2 <= self.size:
+            if struct.unpack(">H", self.part(offset, 2)) == (EXTERNAL,):
+                raise GranuleError(
+                    f"{self.path}: expected a granule that holds its own values, found one that "
+                    "takes them from another file; download it again"
+                )
 
     def _no_hdf4(self) -> str:
         start = bytes(self.part(0, min(512, self.size))) if self.size else b""

@@ -12,14 +12,11 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import deflate
 import numpy as np
 from numpy.typing import NDArray
-from pyhdf.error import HDF4Error
-from pyhdf.SD import SD, SDC
 
 from ...kernels.launch import cores
 from .descriptors import (
@@ -33,13 +30,11 @@ from .descriptors import (
 )
 from .errors import GranuleError
 from .grids import Window
+from .hdf4_library import LIBRARY
 from .sds import Chunks, Dataset, Stored, datasets, layout
 
 EXPANSION = 1032
 """Deflate cannot make more bytes than this from one. Source: zlib, technical details."""
-
-LIBRARY = Lock()
-"""Held while the HDF4 library works, which is not thread safe."""
 
 
 class HDF4File(Descriptors):
@@ -159,16 +154,8 @@ class HDF4File(Descriptors):
     def _library(
         self, dataset: Dataset, start: tuple[int, ...], count: tuple[int, ...]
     ) -> NDArray[Any]:
-        """What pyhdf reads, for layouts that are not understood here."""
-        with LIBRARY:
-            try:
-                file = SD(str(self.path), SDC.READ)
-                try:
-                    return np.asarray(file.select(dataset.name).get(start, count)).reshape(count)
-                finally:
-                    file.end()
-            except HDF4Error as error:
-                raise ValueError(f"the HDF4 library: {error}") from error
+        """What the HDF4 library reads, for layouts that are not understood here."""
+        return LIBRARY.read(self.path, dataset.name, start, count)
 
 
 def _inflate(data: bytes | memoryview, size: int) -> bytes:

@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 import rasterio
 import studies
+from crashing_library import deaths, recoded
 from studies import written
 
+from rsei.engine.sources import hdf4
 from rsei.engine.sources.errors import (
     BoundaryError,
     GranuleError,
@@ -22,6 +24,7 @@ from rsei.engine.sources.errors import (
     StudyError,
 )
 from rsei.engine.sources.grids import SINUSOIDAL_500M, Window, carrier
+from rsei.engine.sources.hdf4_library import Library
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +97,28 @@ def test_flipped_bit_is_found_by_its_checksum(granules: Path, tmp_path: Path) ->
     assert [path.name for path, _ in outcome.skipped] == [bad.name]
     (reason,) = (reason for _, reason in outcome.skipped)
     assert "download" in reason or "get" in reason
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [1, 1000])
+def test_a_granule_that_crashes_its_library_is_retried_and_quarantined(
+    times: int, workers: int, granules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hdf4, "LIBRARY", Library())  # started in this environment
+    folder = copied(granules, tmp_path / "granules")
+    crasher = victim(folder)
+    data = crasher.read_bytes()
+    crasher.unlink()
+    crasher.write_bytes(data)
+    recoded(crasher)
+    skip = f'path = "{folder}"\nreach = 0\non_bad_granule = "skip"'
+    file = written(tmp_path, folder, granules=skip)
+    with deaths(tmp_path / "site", times):
+        outcome = studies.run(file, until="composite", workers=workers)
+    assert not outcome.failed
+    assert [path.name for path, _ in outcome.skipped] == ([crasher.name] if times > 1 else [])
+    assert all("SIGSEGV" in reason for _, reason in outcome.skipped)
+    assert outcome.exit_code == (1 if times > 1 else 0)
 
 
 def test_leaving_a_granule_out_is_as_if_it_were_missing(granules: Path, tmp_path: Path) -> None:

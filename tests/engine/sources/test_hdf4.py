@@ -53,7 +53,7 @@ def test_a_real_granule_is_identical_to_pyhdf(real_data: Path, name: str) -> Non
 def test_real_reflectance_is_read_without_the_hdf4_library(
     real_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hdf4, "SD", None)
+    monkeypatch.setattr(hdf4, "LIBRARY", None)
     for name in GRANULES:
         with HDF4File(real_data / "granules" / name) as file:
             for layer, dataset in file.datasets.items():
@@ -79,7 +79,7 @@ def test_chunks_with_margins_are_identical_to_pyhdf(
 ) -> None:
     path = rechunk(write_granule(tmp_path, "MOD09A1", DAY), shape, plain=plain)
     assert_identical(path)
-    monkeypatch.setattr(hdf4, "SD", None)  # and that without its help
+    monkeypatch.setattr(hdf4, "LIBRARY", None)  # and that without its help
     with HDF4File(path) as file:
         for name in file.datasets:
             file.whole(name)
@@ -110,14 +110,14 @@ def test_a_full_tile_is_identical_to_pyhdf(tmp_path: Path) -> None:
     assert_identical(rechunk(path, (32, 2400), level=1))
 
 
-def test_values_in_an_external_file_come_by_the_library(
+def test_a_granule_that_names_another_file_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = write_granule(tmp_path, "MOD11A2", DAY, how="external")
-    with HDF4File(path) as file:
-        assert file.dataset("QC_Day").layout is None
-    assert_identical(path)
+    assert SD(str(path)).select("QC_Day").get().size  # the library would follow it
+    with pytest.raises(GranuleError, match="takes them from another file"):
+        HDF4File(path)
 
 
 @pytest.mark.parametrize(
