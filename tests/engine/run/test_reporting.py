@@ -4,6 +4,8 @@ import csv
 from pathlib import Path
 
 import geopandas as gpd
+import nbclient
+import nbformat
 import numpy as np
 import pytest
 import rasterio
@@ -18,6 +20,8 @@ from rsei.engine.run.tasks import Task, carry_out
 from rsei.engine.sources.errors import StudyError
 
 pytestmark = pytest.mark.slow
+
+NOTEBOOK = Path(__file__).parents[3] / "examples" / "open-a-run.ipynb"
 
 OTHER = f'[[area]]\nname = "Other"\nbounds = {[119.80, 39.95, 119.88, 40.03]}\n'
 
@@ -39,53 +43,58 @@ def folder(file: Path) -> Path:
     return file.parent / "run"
 
 
-def test_tasks_are_done_once(folder: Path) -> None:
-    store = Store(folder)
+@pytest.fixture(scope="module")
+def tasks() -> tuple[Task, ...]:
     areas = tuple(reporting.FiguresTask(slug) for slug in ("town", "other"))
-    tasks: tuple[Task, ...] = (*areas, reporting.PageTask(areas))
-    assert [carry_out(task, store).fresh for task in tasks] == [True] * 3
+    return (*areas, reporting.PageTask(areas))
+
+
+@pytest.fixture(scope="module")
+def reported(folder: Path, tasks: tuple[Task, ...]) -> Path:
+    """The run folder with its report, made by the stage's tasks."""
+    assert [carry_out(task, Store(folder)).fresh for task in tasks] == [True] * 3
+    return folder
+
+
+def test_tasks_are_done_once(reported: Path, tasks: tuple[Task, ...]) -> None:
+    store = Store(reported)
     assert [carry_out(task, store).fresh for task in tasks] == [False] * 3
     for task in tasks:
-        assert all((folder / name).is_file() for name in task.files)
-    (folder / "report.html").unlink()
+        assert all((reported / name).is_file() for name in task.files)
+    (reported / "report.html").unlink()
     assert [carry_out(task, store).fresh for task in tasks] == [False, False, True]
 
 
-def test_a_report_is_rebuilt_from_results_alone(folder: Path, file: Path) -> None:
+def test_a_report_is_rebuilt_from_results_alone(reported: Path, file: Path) -> None:
+    """Figures that lost their reason go; files of other names stay: they are somebody's."""
     hidden = file.parent / "away"
     names = ("study.toml", "edge.gpkg")
     hidden.mkdir()
     for name in names:
         (file.parent / name).rename(hidden / name)
+    for name in ("town/rings.png", "town/mine.png", "ranking.svg"):
+        (reported / "figures" / name).write_bytes(b"old")
     try:
-        page = reporting.report(folder, studies.Silent())
+        page = reporting.report(reported, studies.Silent())
     finally:
         for name in names:
             (hidden / name).rename(file.parent / name)
-    assert page == folder / "report.html" and page.stat().st_size > 100_000
-
-
-def test_the_guide_names_every_table_and_nothing_else(folder: Path) -> None:
-    reporting.report(folder, studies.Silent())
-    text = (folder / "README.md").read_text()
-    for path in (folder / "tables").glob("*.csv"):
-        assert f"### `tables/{path.name}`" in text
-        with path.open(newline="") as rows:
-            assert all(f"| `{column}` |" in text for column in next(csv.reader(rows)))
-    assert text.count("### `tables/") == len(list((folder / "tables").iterdir()))
-
-
-def test_figures_that_lost_their_reason_go(folder: Path) -> None:
-    """And files of other names stay: they are somebody's."""
-    for name in ("town/rings.png", "town/mine.png", "ranking.svg"):
-        (folder / "figures" / name).write_bytes(b"old")
-    reporting.report(folder, studies.Silent())
-    left = {path.name for path in (folder / "figures").rglob("*.*")}
+    assert page == reported / "report.html" and page.stat().st_size > 100_000
+    left = {path.name for path in (reported / "figures").rglob("*.*")}
     assert not {"rings.png", "ranking.svg"} & left and "mine.png" in left
 
 
-def test_each_map_has_its_style(folder: Path) -> None:
-    maps = sorted((folder / "rsei").rglob("*.tif"))
+def test_the_guide_names_every_table_and_nothing_else(reported: Path) -> None:
+    text = (reported / "README.md").read_text()
+    for path in (reported / "tables").glob("*.csv"):
+        assert f"### `tables/{path.name}`" in text
+        with path.open(newline="") as rows:
+            assert all(f"| `{column}` |" in text for column in next(csv.reader(rows)))
+    assert text.count("### `tables/") == len(list((reported / "tables").iterdir()))
+
+
+def test_each_map_has_its_style(reported: Path) -> None:
+    maps = sorted((reported / "rsei").rglob("*.tif"))
     assert len(maps) == 4 and all(path.with_suffix(".qml").is_file() for path in maps)
 
 
@@ -129,3 +138,18 @@ def test_it_survives_a_netcdf_file(folder: Path, tmp_path: Path) -> None:
 def test_an_unknown_area_is_a_clear_error(folder: Path) -> None:
     with pytest.raises(StudyError, match="found Town, Other"):
         open_run(folder, ["Nowhere"])
+
+
+def test_the_notebook_draws_a_run(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It compares the means of the maps with the run's table itself."""
+    monkeypatch.setenv("RSEI_RUN", str(folder))
+    notebook = nbformat.read(NOTEBOOK, 4)
+    assert all(not cell.get("outputs") for cell in notebook.cells)
+    nbclient.NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    outputs = [one for cell in notebook.cells for one in cell.get("outputs", ())]
+    assert sum("image/png" in one.get("data", {}) for one in outputs) == 2
+    assert not [one for one in outputs if one.output_type == "error"]
+    with xr.open_dataset(tmp_path / "run.nc", engine="h5netcdf") as saved:
+        assert saved.sizes["area"] == 2
