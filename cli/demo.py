@@ -8,11 +8,10 @@ import typer
 from .run import print_outcome
 
 PLACES = {
-    "report.html": "the page to start with",
     "rsei": "the index, a map an epoch",
     "tables/pca.csv": "how the index was made",
 }
-"""Where to look first."""
+"""Where to look after the page."""
 
 
 def demo(

@@ -3,6 +3,7 @@
 import json
 import math
 import signal
+import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -101,7 +102,8 @@ def asking(stop: "Stop") -> Iterator[None]:
         if number == getattr(signal, "SIGALRM", None):
             raise KeyboardInterrupt
         stop.ask()
-        typer.echo("rsei: stopping after the tasks at hand; once more stops at once", err=True)
+        # By print, not echo, which writes past a live table into the middle of its last line.
+        print("rsei: stopping after the tasks at hand; once more stops at once", file=sys.stderr)
         if number == signal.SIGTERM and hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, GRACE)
 

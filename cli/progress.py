@@ -16,6 +16,10 @@ INTERVAL = 10.0
 """Seconds between two lines of a log."""
 
 
+BAR = 12
+"""Width of a bar, characters: a row then fits a terminal of 80."""
+
+
 @contextmanager
 def watching() -> "Iterator[Progress]":
     """Progress on the standard error stream, in the form that suits it."""
@@ -45,9 +49,18 @@ class Stage:
     begun: float = field(default_factory=lambda: time.monotonic())
     """When it began, s."""
 
+    ended: float | None = None
+    """When the last of its tasks was done, s."""
+
     def more(self, tasks: int, size: int) -> None:
         """A stage may come in several waves: this one brings more to do."""
         self.tasks, self.size = self.tasks + tasks, self.size + size
+        self.ended = self.ended if self.done >= self.tasks else None
+
+    def advance(self, tasks: int, size: int) -> None:
+        """A part of it is done."""
+        self.done, self.read = self.done + tasks, self.read + size
+        self.ended = time.monotonic() if self.done >= self.tasks else None
 
     @property
     def share(self) -> float:
@@ -55,20 +68,39 @@ class Stage:
         done, total = (self.read, self.size) if self.size else (self.done, self.tasks)
         return min(1.0, done / total) if total else 1.0
 
-    def text(self) -> str:
-        """Tasks, bytes and rate, in words."""
-        parts = [f"{self.done} of {self.tasks} tasks"]
-        if self.size:
-            rate = self.read / max(time.monotonic() - self.begun, 1e-3)
-            parts += [f"{size(self.read)} of {size(self.size)}", f"{size(rate)}/s"]
-        return ", ".join(parts)
+    @property
+    def seconds(self) -> float:
+        """How long it took, or takes up to now."""
+        return (time.monotonic() if self.ended is None else self.ended) - self.begun
+
+    def counts(self) -> str:
+        """Tasks done and in all."""
+        return f"{self.done}/{self.tasks} tasks"
+
+    def bytes(self) -> str:
+        """Bytes taken in and in all, in one unit; nothing where they are not known."""
+        if not self.size:
+            return ""
+        number, unit = size(self.size).split()
+        return f"{self.read / self.size * float(number):.1f}/{number} {unit}"
+
+    def rate(self) -> str:
+        """Bytes in a second."""
+        return f"{size(self.read / max(self.seconds, 1e-3))}/s" if self.size else ""
 
     def left(self) -> str:
         """Time left, if it goes on as it did."""
         if not 0 < self.share < 1:
             return ""
-        seconds = (time.monotonic() - self.begun) * (1 / self.share - 1)
-        return f", {duration(seconds)} left"
+        return f"{duration(self.seconds * (1 / self.share - 1))} left"
+
+    def time(self) -> str:
+        """Time left, and at the end how long it took."""
+        return self.left() if self.ended is None else f"in {duration(self.seconds)}"
+
+    def text(self) -> str:
+        """Tasks, bytes, rate and time left in a line."""
+        return ", ".join(filter(None, (self.counts(), self.bytes(), self.rate(), self.left())))
 
 
 def duration(seconds: float) -> str:
@@ -96,9 +128,9 @@ class Lines:
     def advance(self, stage: str, tasks: int, size: int) -> None:
         """A part of a stage is done."""
         state = self.stages[stage]
-        state.done, state.read = state.done + tasks, state.read + size
+        state.advance(tasks, size)
         if time.monotonic() - self.last >= INTERVAL or state.done >= state.tasks:
-            self.say(f"{stage}: {state.text()}{state.left()}")
+            self.say(f"{stage}: {state.text()}")
 
     def say(self, message: str) -> None:
         """Print a line."""
@@ -122,13 +154,23 @@ def counted(progress: "Progress", stage: str) -> Callable[[int, int], None]:
 
 def _columns() -> Any:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
+    from rich.text import Text
+
+    class Told(ProgressColumn):
+        """What a stage says of itself at the time of drawing."""
+
+        def __init__(self, tell: Callable[[Stage], str]) -> None:
+            super().__init__()
+            self.tell = tell
+
+        def render(self, task: Any) -> Text:
+            return Text(self.tell(task.fields["stage"]), justify="right", no_wrap=True)
 
     return Progress(
-        TextColumn("{task.description:<10}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.fields[text]}"),
-        TimeRemainingColumn(compact=True),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=BAR),
+        *map(Told, (Stage.counts, Stage.bytes, Stage.rate, Stage.time)),
         console=Console(stderr=True),
     )
 
@@ -146,14 +188,14 @@ class Live:
         state = self.stages.setdefault(stage, Stage(0, 0))
         state.more(tasks, size)
         if stage not in self.rows:
-            self.rows[stage] = self.live.add_task(stage, total=1.0, text=state.text())
-        self.live.update(self.rows[stage], completed=state.share, text=state.text())
+            self.rows[stage] = self.live.add_task(stage, total=1.0, stage=state)
+        self.live.update(self.rows[stage], completed=state.share)
 
     def advance(self, stage: str, tasks: int, size: int) -> None:
         """A part of a stage is done."""
         state = self.stages[stage]
-        state.done, state.read = state.done + tasks, state.read + size
-        self.live.update(self.rows[stage], completed=state.share, text=state.text())
+        state.advance(tasks, size)
+        self.live.update(self.rows[stage], completed=state.share)
 
     def say(self, message: str) -> None:
         """Print a line above the table."""

@@ -41,6 +41,9 @@ Profile = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Where to write what the time went into.")
 ]
 
+SHOWN = 30
+"""Areas whose means are printed; the table has all."""
+
 
 def init(
     study: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="File to write.")] = Path(
@@ -125,16 +128,29 @@ def run(
 
 
 def print_outcome(outcome: "Outcome") -> None:
-    """Print what a run did, for people."""
+    """Print what a run did, for people: first its numbers, last what is wrong with them."""
+    from ..engine.run.reporting import headline
+
+    found = headline(outcome.out)
+    if outcome.complete and found.means:
+        rows = [
+            (area, *("" if mean is None else f"{mean:.3f}" for mean in means))
+            for area, means in found.means[:SHOWN]
+        ]
+        more = len(found.means) - len(rows)
+        rest = f"and {more} more areas in tables/series.csv\n" if more else ""
+        typer.echo(f"\n{table(['mean RSEI', *found.epochs], rows)}\n{rest}")
+    state = "" if outcome.complete else "; not complete: the same command goes on"
+    typer.echo(f"{outcome.done} tasks done, {outcome.committed} found done{state}")
     for task, reason in outcome.failed:
         typer.echo(f"failed: {task}: {reason}", err=True)
     for path, reason in outcome.skipped:
         typer.echo(f"skipped granule {path}: {reason}", err=True)
     for warning in outcome.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    state = "" if outcome.complete else "; not complete: the same command goes on"
-    typer.echo(f"{outcome.done} tasks done, {outcome.committed} found done{state}")
     typer.echo(f"results in {outcome.out}")
+    if outcome.complete and found.page:
+        typer.echo(f"open {found.page}")
 
 
 def report(run: RunFolder) -> None:

@@ -57,7 +57,7 @@ def _page(findings: Findings, data: Markup, detail: tuple[int, int]) -> bytes:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    epochs, compared = wording.comparison(findings)
+    epochs, compared = wording.comparison(findings.of("series"))
     html = environment.from_string(_text("page.html.jinja")).render(
         policy=policy(scripts, styles),
         scripts=[Markup(one) for one in scripts],

@@ -111,12 +111,11 @@ def summary(findings: Findings, site: Site) -> dict[str, Any]:
     return found
 
 
-def comparison(findings: Findings) -> tuple[list[str], list[list[Any]]]:
+def comparison(series: pd.DataFrame | None) -> tuple[list[str], list[list[Any]]]:
     """Mean RSEI of every area by epoch: the epochs, and a row an area."""
-    table = findings.of("series")
-    if table is None:
+    if series is None:
         return [], []
-    rows = table[(table["zone"] == "area") & (table["epoch"] != "all")]
+    rows = series[(series["zone"] == "area") & (series["epoch"] != "all")]
     wide = rows.pivot(index="area", columns="epoch", values="mean")
     epochs = [str(epoch) for epoch in wide.columns]
     cells = [

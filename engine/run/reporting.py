@@ -10,6 +10,9 @@ from typing import Any
 from ..report import figures, guide, stac
 from ..report.findings import Findings, sites
 from ..report.page import page
+from ..report.tables import TABLES as DESCRIBED
+from ..report.tabular import read as read_table
+from ..report.wording import comparison
 from ..sources.errors import InputError, StudyError
 from .journal import QUARANTINE
 from .orders import Progress
@@ -225,3 +228,29 @@ def report(folder: Path, progress: Progress) -> Path:
             task.make(store, draft)
         progress.advance("report", 1, 0)
     return folder / PAGE
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What a run comes to, in a few lines."""
+
+    epochs: tuple[str, ...]
+    """The epochs, by time."""
+
+    means: tuple[tuple[str, tuple[float | None, ...]], ...]
+    """Each area with its mean RSEI at each epoch."""
+
+    page: Path | None
+    """The page; None where it is not made."""
+
+
+def headline(folder: Path) -> Headline:
+    """What the run in ``folder`` comes to; empty where it has no tables yet."""
+    path = folder / DESCRIBED["series"].file
+    epochs, rows = comparison(read_table(path, "series") if path.is_file() else None)
+    page = folder / PAGE
+    return Headline(
+        tuple(epochs),
+        tuple((area, tuple(means)) for area, *means in rows),
+        page if page.is_file() else None,
+    )

@@ -1,6 +1,5 @@
 """Commands parse, call once and print; their exit codes are a contract."""
 
-import io
 import json
 import os
 import re
@@ -20,6 +19,7 @@ from typer.testing import CliRunner
 from rsei.cli import progress as shown
 from rsei.cli.main import app
 from rsei.cli.options import size, table
+from rsei.engine.report.tables import TABLES
 from rsei.engine.run import reading, store
 from rsei.engine.run.orders import (
     MissingDate,
@@ -153,7 +153,7 @@ def test_run_hands_its_options_on(study: Path, pipeline: Pipeline) -> None:
     assert found.exit_code == 0, found.stderr
     assert pipeline.calls == [(RunOptions("cpu", 2, "write", 7, shard=Shard(0, 8)),)]
     assert "3 tasks done, 4 found done" in found.stdout and "said" in found.stderr
-    assert "partial: 2 of 2 tasks, 1.0 MiB of 1.0 MiB" in found.stderr
+    assert "partial: 2/2 tasks, 1.0/1.0 MiB" in found.stderr
 
 
 @pytest.mark.parametrize(
@@ -216,6 +216,35 @@ def test_a_partial_result_is_told_and_counted(study: Path, pipeline: Pipeline) -
     found = rsei("run", study)
     assert found.exit_code == 1
     assert "failed: write a/2001: poison" in found.stderr and "b.hdf: bad" in found.stderr
+
+
+def test_a_run_ends_in_its_means_and_then_in_what_is_wrong(
+    study: Path, pipeline: Pipeline, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    (folder / "tables").mkdir(parents=True)
+    (folder / "report.html").touch()
+    names = [*TABLES["series"].names]
+    row = dict.fromkeys(names, "0.25") | {"area": "Tangshan", "zone": "area", "n": "4"}
+    epochs = {"2001": "0.4996", "2019": "", "all": "0.9"}
+    lines = [row | {"epoch": epoch, "mean": mean} for epoch, mean in epochs.items()]
+    lines.append(row | {"epoch": "2001", "zone": "mines", "mean": "0.1"})
+    text = "\n".join([",".join(names), *(",".join(one[n] for n in names) for one in lines)])
+    (folder / "tables/series.csv").write_text(text + "\n")
+    pipeline.outcome = Outcome(folder, 3, 4, warnings=("beware",))
+    found = rsei("run", study)
+    assert found.output.splitlines()[-8:] == [
+        "",
+        "mean RSEI   2001  2019",
+        "Tangshan   0.500",
+        "",
+        "3 tasks done, 4 found done",
+        "warning: beware",
+        f"results in {folder}",
+        f"open {folder / 'report.html'}",
+    ]
+    pipeline.outcome = Outcome(folder, 3, 4, complete=False)
+    assert "mean RSEI" not in rsei("run", study).output
 
 
 def test_status_calls_the_pipeline(tmp_path: Path, pipeline: Pipeline) -> None:
@@ -286,7 +315,7 @@ def test_demo_simulates_runs_and_says_where_to_look(
     assert pipeline.calls == [(RunOptions(),)]
     assert f"{tmp_path / 'run' / 'rsei'}: the index" in found.stdout
     assert "report.html" not in found.stdout  # there is none to look at
-    assert "simulate: 2 of 2 tasks" in found.stderr
+    assert "simulate: 2/2 tasks" in found.stderr
 
 
 def test_inspect_prints_layers_and_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -360,8 +389,8 @@ def test_lines_of_a_log_come_at_an_interval(
         lines.advance("partial", 1, 2**20)
     printed = capsys.readouterr().err.splitlines()
     assert len(printed) == 10
-    assert printed[0] == ("partial: 10 of 100 tasks, 10.0 MiB of 100.0 MiB, 1.0 MiB/s, 1:30 left")
-    assert printed[-1] == "partial: 100 of 100 tasks, 100.0 MiB of 100.0 MiB, 1.0 MiB/s"
+    assert printed[0] == "partial: 10/100 tasks, 10.0/100.0 MiB, 1.0 MiB/s, 1:30 left"
+    assert printed[-1] == "partial: 100/100 tasks, 100.0/100.0 MiB, 1.0 MiB/s"
 
 
 def test_the_waves_of_a_stage_add_up(capsys: pytest.CaptureFixture[str]) -> None:
@@ -369,22 +398,21 @@ def test_the_waves_of_a_stage_add_up(capsys: pytest.CaptureFixture[str]) -> None
     for _ in range(2):
         lines.begin("write", 2, 0)
         lines.advance("write", 2, 0)
-    assert capsys.readouterr().err.splitlines() == ["write: 2 of 2 tasks", "write: 4 of 4 tasks"]
+    assert capsys.readouterr().err.splitlines() == ["write: 2/2 tasks", "write: 4/4 tasks"]
 
 
-def test_a_terminal_gets_a_live_table() -> None:
-    from rich.console import Console
-    from rich.progress import Progress, TextColumn
-
-    console = Console(file=io.StringIO(), force_terminal=True, width=120)
-    columns = TextColumn("{task.description}"), TextColumn("{task.fields[text]}")
-    with Progress(*columns, console=console) as live:
-        watcher = shown.Live(live)
-        watcher.begin("partial", 4, 0)
-        watcher.advance("partial", 3, 0)
-        watcher.say("a [granule]")
-    text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "3 of 4 tasks" in text and "a [granule]" in text
+def test_the_time_of_a_stage_stands_still_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    stage = shown.Stage(2, 200)
+    clock[0] = 10.0
+    stage.advance(1, 100)
+    assert (stage.rate(), stage.time()) == ("10 B/s", "0:10 left")
+    stage.advance(1, 100)
+    clock[0] = 1000.0
+    assert (stage.rate(), stage.time()) == ("20 B/s", "in 0:10")
+    stage.more(1, 0)
+    assert stage.time() == "" and stage.seconds == 1000
 
 
 def test_plain_tables_align() -> None:
