@@ -87,7 +87,8 @@ def test_messages_stand_above_the_bars() -> None:
         from rsei.cli.options import asking
         from rsei.cli.progress import watching
         from rsei.engine.run.orders import Stop
-        with watching() as progress, asking(Stop()):
+        stop = Stop()
+        with watching() as progress, asking(stop), stop.patiently():
             progress.begin("partial", 4, 4096)
             progress.advance("partial", 1, 1024)
             progress.say("a [granule] is odd")
