@@ -8,6 +8,21 @@ from .errors import InputError
 REMOTE = re.compile(r"/vsi|[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 """Starts of paths that GDAL would open in an archive, in memory or on a server."""
 
+GRIDS = re.compile(
+    r'PARAMETERFILE\[|(?:(?:nad|geoid)grids=|PROJ4_GRIDS"\s*,\s*")(?!@null\b)', re.IGNORECASE
+)
+"""Where a coordinate system names a file of shifts, which PROJ would open."""
+
+
+def require_no_file(crs: str, path: Path, error: type[InputError]) -> str:
+    """The coordinate system ``crs`` of ``path``; raises ``error`` where it names another file."""
+    if GRIDS.search(crs):
+        raise error(
+            f"{path}: expected a coordinate system that stands for itself, found one that names a "
+            "file of shifts; give it an EPSG code, for example in QGIS: Export, Save As"
+        )
+    return crs
+
 
 def first_bytes(path: Path, count: int, error: type[InputError]) -> bytes:
     """The first ``count`` bytes of a file on disk; raises ``error`` where it is not one."""

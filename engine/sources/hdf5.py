@@ -1,5 +1,6 @@
 """Variables with a place in NetCDF-4 and HDF5 files of the user."""
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from .errors import RasterError
+from .files import require_no_file
 from .grids import Window
 
 ACROSS = {"projection_x_coordinate", "longitude", "grid_longitude", "x", "xdim", "lon"}
@@ -26,6 +28,13 @@ DOWN = {"projection_y_coordinate", "latitude", "grid_latitude", "y", "ydim", "la
 
 EVEN = 0.02
 """Share of a pixel by which a centre may lie off an even spacing: axes are often float32."""
+
+
+AXIS_LIMIT = 1 << 24
+"""Coordinates of the longest axis that is believed: pixels of 2.4 m round the equator."""
+
+CHUNK_LIMIT = 1 << 30
+"""Bytes of the largest chunk that is believed: HDF5 unpacks whole ones."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +147,13 @@ def dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
     if not 2 <= place.ndim <= 3 or place.dtype.kind not in "iuf":
         found = f"{place.dtype} with {place.ndim} axes"
         raise RasterError(f"{path}: expected numbers in 2 or 3 axes in {name!r}, found {found}")
+    chunk = math.prod(place.chunks or ()) * place.dtype.itemsize
+    if max(place.shape) > AXIS_LIMIT or chunk > CHUNK_LIMIT:
+        found = f"{place.shape} in chunks of {place.chunks}"
+        raise RasterError(
+            f"{path}: expected at most {AXIS_LIMIT} values along an axis and {CHUNK_LIMIT >> 20} "
+            f"MiB in a chunk of {name!r}, found {found}; cut out the part that you need"
+        )
     return place
 
 
@@ -168,7 +184,8 @@ def only(path: Path, file: h5py.File) -> h5py.Dataset:
 def axis(data: h5py.Dataset, index: int) -> h5py.Dataset | None:
     """The coordinates along an axis, where the file has them."""
     scales = data.dims[index]
-    return scales[0] if len(scales) and scales[0].ndim == 1 else None
+    fits = len(scales) > 0 and scales[0].shape == (data.shape[index],)
+    return scales[0] if fits else None
 
 
 def labels(scale: h5py.Dataset) -> set[str]:
@@ -216,7 +233,7 @@ def coordinate_system(
         mapping = file[name]
         known = {key: plain(mapping.attrs[key]) for key in mapping.attrs if not key.startswith("_")}
         try:
-            return CRS.from_cf(known).to_wkt()
+            return require_no_file(CRS.from_cf(known).to_wkt(), path, RasterError)
         except (CRSError, KeyError) as error:
             raise RasterError(f"{path}: expected a known grid mapping, found: {error}") from error
     if columns is not None and labels(columns) & {"longitude", "lon"}:

@@ -1,5 +1,6 @@
 """What a granule or raster holds, whatever it is: it reports what it finds and refuses nothing."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ NO_FILL = {
     if layer.word and layer.fill is None
 }
 """Words without a fill: where a file tags one all the same, as AppEEARS does 0, it means good."""
+
+PIXEL_LIMIT = 1 << 32
+"""Pixels of the largest layer that is counted; some minutes. A file may declare any number."""
 
 Blocks = Iterator[NDArray[Any]]
 """The stored values of a layer, in parts."""
@@ -91,6 +95,11 @@ def inspect(path: Path) -> dict[str, Any]:
         "layers": [],
     }
     for found in layers:
+        if math.prod(found.shape) > PIXEL_LIMIT or found.shape[-1] > hdf5.AXIS_LIMIT:
+            raise InputError(
+                f"{path}: expected at most {PIXEL_LIMIT} pixels in {found.name}, in rows of at "
+                f"most {hdf5.AXIS_LIMIT}, found {' x '.join(map(str, found.shape))}"
+            )
         report["layers"].append(_report(found, *known(found.name)))
     return report
 
@@ -254,6 +263,8 @@ def _netcdf(path: Path) -> Iterator[Found]:
 
 
 def _layers(data: Any) -> Blocks:
-    rows = max(1, BLOCK // max(1, int(np.prod(data.shape[1:]))))
-    for top in range(0, data.shape[0], rows):
-        yield data[top : top + rows]
+    *before, height, width = data.shape
+    rows = max(1, BLOCK // max(1, width))
+    for layer in np.ndindex(*before):
+        for top in range(0, height, rows):
+            yield data[(*layer, slice(top, top + rows))]

@@ -14,11 +14,11 @@ from rasterio.windows import Window as Part
 
 from .encoding import Tags, canonical, encoding
 from .errors import GranuleError
-from .files import first_bytes
+from .files import first_bytes, require_no_file
 from .grids import Window
 from .located import Located, Name, Source
 from .products import Layer, Product, plain
-from .rasterfiles import SAFE, TIFF
+from .rasterfiles import SAFE, TIFF, require_small_blocks
 
 
 def refuse(path: Path, expected: str, start: bytes) -> GranuleError:
@@ -41,6 +41,7 @@ def opened(path: Path) -> Iterator[Any]:
         raise refuse(path, "a GeoTIFF", start)
     try:
         with rasterio.Env(**SAFE), rasterio.open(path, driver="GTiff", sharing=False) as file:
+            require_small_blocks(file, path, GranuleError)
             yield file
     except (RasterioError, NotGeoreferencedWarning, ValueError) as error:
         raise GranuleError(
@@ -77,7 +78,7 @@ def locate(path: Path, name: Name, product: Product) -> list[Located]:
         encoding(layer, np.dtype(file.dtypes[0]), tags(file), str(path))
         source = Source(layer.name, path, "geotiff", layer.stored)
         assert name.date is not None  # every pattern of a GeoTIFF has one
-        crs = str(file.crs.to_wkt())
+        crs = require_no_file(file.crs.to_wkt(), path, GranuleError)
         return [Located(name, name.date, crs, file.transform, file.shape, (source,))]
 
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from rasterio.windows import Window as Part
 
 from . import hdf5
-from .errors import RasterError
-from .files import first_bytes
+from .errors import InputError, RasterError
+from .files import first_bytes, require_no_file
 from .grids import Window
 from .placed import Placed
 
@@ -40,6 +40,10 @@ SAFE = {
     "GDAL_GEOREF_SOURCES": "INTERNAL",
 }
 """GDAL options that keep it to the file itself: no .aux.xml, .ovr, .msk or .tfw beside it."""
+
+
+BLOCK_LIMIT = 1 << 30
+"""Bytes of the largest block of a TIFF that is believed."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +186,7 @@ def open_hdf5(path: Path, variable: str | None, when: str | None) -> Raster:
 
 def place(path: Path, crs: str, transform: Affine, shape: tuple[int, int]) -> tuple[Placed, bool]:
     """Where north-up pixels lie, and whether the rows had to be turned round."""
+    require_no_file(crs, path, RasterError)
     if transform.b or transform.d or transform.a <= 0 or transform.e == 0:
         raise RasterError(
             f"{path}: expected rows from west to east without rotation, found {transform!r}; "
@@ -195,6 +200,19 @@ def place(path: Path, crs: str, transform: Affine, shape: tuple[int, int]) -> tu
     return Placed(crs, transform, shape), flipped
 
 
+def require_small_blocks(
+    dataset: rasterio.DatasetReader, path: Path, error: type[InputError]
+) -> None:
+    """Raises ``error`` for blocks that are larger than memory may be: GDAL unpacks whole ones."""
+    for (height, width), dtype in zip(dataset.block_shapes, dataset.dtypes):
+        if (size := height * width * np.dtype(dtype).itemsize) > BLOCK_LIMIT:
+            raise error(
+                f"{path}: expected blocks of at most {BLOCK_LIMIT >> 20} MiB, found {height} x "
+                f"{width} pixels of {dtype}, {size >> 20} MiB; rewrite it in tiles, for example: "
+                "gdal_translate -of COG"
+            )
+
+
 @contextmanager
 def opened_tiff(path: Path) -> Iterator[rasterio.DatasetReader]:
     """A TIFF opened by that driver alone; raises RasterError where GDAL cannot read it."""
@@ -202,6 +220,7 @@ def opened_tiff(path: Path) -> Iterator[rasterio.DatasetReader]:
         with rasterio.Env(**SAFE), warnings.catch_warnings():
             warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
             with rasterio.open(path, driver="GTiff", sharing=False) as dataset:
+                require_small_blocks(dataset, path, RasterError)
                 yield dataset
     except (rasterio.errors.RasterioError, rasterio.errors.RasterioIOError, ValueError) as error:
         raise RasterError(f"{path}: damaged: {error.__cause__ or error}; get it again") from error

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from .errors import BoundaryError
-from .files import first_bytes
+from .files import first_bytes, require_no_file
 from .grids import LONLAT, extent
 
 POLYGONS = {"Polygon", "MultiPolygon"}
@@ -90,6 +91,7 @@ def read(
     frame = READERS[form(path)](path, layer)
     if frame.crs is None:
         raise BoundaryError(f"{path}: expected a coordinate system, found none; {NO_CRS}")
+    require_no_file(frame.crs.to_wkt(), path, BoundaryError)
     frame = frame.set_geometry(frame.geometry.name).reset_index(drop=True)
     kinds = POLYGONS if polygons else POLYGONS | LINES
     frame, repairs = repair(frame, kinds, keep_duplicates)
@@ -187,8 +189,19 @@ def read_json(path: Path, layer: str | None) -> gpd.GeoDataFrame:
 
     Source: RFC 7946, section 4; the TopoJSON specification follows it.
     """
+
+    def harmless(entries: dict[str, Any]) -> dict[str, Any]:
+        """An object of the document, unless GDAL would follow it to a server or to other files."""
+        crs = entries.get("crs")
+        if isinstance(crs, dict) and str(crs.get("type")).lower() in {"link", "url"}:
+            raise BoundaryError(
+                f"{path}: expected a coordinate system, found a link to one; {NO_CRS}"
+            )
+        return entries
+
     try:
-        kind = json.loads(path.read_text(encoding="utf-8-sig")).get("type")
+        text = path.read_text(encoding="utf-8-sig")
+        kind = json.loads(text, object_hook=harmless).get("type")
     except (ValueError, RecursionError) as error:
         raise BoundaryError(f"{path}: expected JSON: {error}; export it again") from error
     if str(kind) not in {
