@@ -20,10 +20,12 @@ def slurm(
     from ..engine.run import pipeline, reading
     from ..engine.run.slurm import Batch, batch_files
 
-    plan = pipeline.plan(reading.load(study))
+    read = reading.load(study)
+    plan = pipeline.plan(read)
     folder = to or study.parent / "slurm"
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in batch_files(plan, Batch(study, shares, cpus)).items():
+    batch = Batch(study, shares, cpus, thresholds=read.water.mndwi == "otsu")
+    for name, text in batch_files(plan, batch).items():
         path = folder / name
         path.write_text(text, encoding="utf-8", newline="\n")
         path.chmod(0o755)

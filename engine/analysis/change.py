@@ -14,7 +14,6 @@ from ...kernels import trend
 from ...kernels.launch import namespace
 from .series import PERCENTS, statistics
 from .stacks import ALL, Stack, Zone
-from .zones import pixel_areas
 
 LEAST = 4
 """Epochs that a trend needs: with three, no order of them has p below 0.1."""
@@ -35,7 +34,7 @@ class Scopes:
 
 
 def difference(stack: Stack, earlier: int, later: int) -> NDArray[np.float32]:
-    """RSEI of the later epoch less that of the earlier one, (h, w)."""
+    """RSEI of the later epoch less that of the earlier one, as a layer."""
     return stack.at(later) - stack.at(earlier)
 
 
@@ -73,7 +72,7 @@ def changes(
 
 @dataclass(frozen=True)
 class Trend:
-    """Trend of each pixel over the epochs, each (h, w) float32, NaN with too few epochs."""
+    """Trend of each pixel over the epochs, each a layer of float32, NaN with too few epochs."""
 
     slope: Any
     """Theil-Sen slope, RSEI per year."""
@@ -96,14 +95,14 @@ class Trend:
         out = xp.zeros((3, flat.shape[1]), np.float32)
         years = xp.asarray(np.array(stack.epochs, np.float32))
         trend.trend(flat, years, least, out)
-        return cls(*out.reshape(3, *stack.window.shape))
+        return cls(*out.reshape(3, *stack.shape))
 
     def moved(self, put: Callable[[Any], Any]) -> Self:
         """These maps carried by ``put``, such as ``cupy.asnumpy``: q and tables are made there."""
         return type(self)(put(self.slope), put(self.score), put(self.p))
 
     def q(self) -> NDArray[np.float64]:
-        """Benjamini and Hochberg's adjusted probability, (h, w): q <= 0.05 is significant where
+        """Benjamini and Hochberg's adjusted probability, a layer: q <= 0.05 is significant where
         one of twenty pixels called so may be false.
 
         Source: Benjamini & Hochberg 1995, doi:10.1111/j.2517-6161.1995.tb02031.x.
@@ -123,7 +122,7 @@ def pixel_trends(
 
     ``improving`` and ``degrading`` are the areas with q <= ``alpha``, ``stable`` is the rest.
     """
-    areas = pixel_areas(stack.lattice, stack.window).reshape(-1)
+    areas = stack.areas
     slope, q = np.asarray(found.slope), found.q().reshape(-1)
     rows = []
     for zone in zones:

@@ -7,7 +7,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .stacks import Stack, Zone
-from .zones import pixel_areas
 
 GRADES: Mapping[str, tuple[str, ...]] = {
     "five": ("poor", "fair", "moderate", "good", "excellent"),
@@ -37,7 +36,7 @@ def grade(values: NDArray[np.float32], scheme: str) -> NDArray[np.int64]:
 
 def grades(stack: Stack, zones: Sequence[Zone]) -> pd.DataFrame:
     """The table ``grades``: pixels, area and share of each grade of both schemes."""
-    areas = pixel_areas(stack.lattice, stack.window).reshape(-1)
+    areas = stack.areas
     tables = []
     for zone in zones:
         for epoch, layer in stack.layers():
@@ -64,12 +63,12 @@ def transitions(stack: Stack, pairs: Sequence[tuple[int, int]], scheme: str) -> 
 
     Pixels that are valid in both epochs of a pair; every cell of the matrix has a row.
     """
-    areas = pixel_areas(stack.lattice, stack.window)
+    areas = stack.areas
     names = GRADES[scheme]
     number = len(names)
     tables = []
     for earlier, later in pairs:
-        before, after = stack.at(earlier), stack.at(later)
+        before, after = (stack.at(epoch).reshape(-1) for epoch in (earlier, later))
         both = ~(np.isnan(before) | np.isnan(after))
         cell = grade(before[both], scheme) * number + grade(after[both], scheme)
         table = pd.DataFrame(

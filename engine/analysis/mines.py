@@ -11,7 +11,6 @@ from scipy import stats
 from .curves import Segmented
 from .polygons import Geometries, areas_km2
 from .stacks import Stack
-from .zones import Coverage
 
 SIZE_EDGES = (0.25, 0.5, 0.75, 1.0)
 """Lower edges of the size classes from the second on, km2. Source: the study."""
@@ -35,7 +34,7 @@ def mine_table(
     without any keeps its rows with a blank mean. ``names`` are the numbers of the mines in their
     file; by default they count from 0. Areas are those of ESRI:102025.
     """
-    coverage = Coverage.of(mines, crs, stack.lattice, stack.window)
+    coverage = stack.coverage(mines, crs)
     area = areas_km2(mines, crs)
     tables = []
     for epoch, layer in stack.layers():

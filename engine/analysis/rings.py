@@ -18,7 +18,9 @@ from .curves import SPAN, Segmented, Smooth
 from .polygons import ANALYSIS, Geometries, carried
 from .series import statistics
 from .stacks import Stack, Zone, parts_of
-from .zones import centres
+
+BLOCK = 1 << 20
+"""Pixels whose distance is asked for at a time: a point takes about 200 bytes."""
 
 BEND_M = 0.01
 """Metres by which a carried edge of a mine may leave its true course."""
@@ -66,20 +68,20 @@ def scale_range(stack: Stack, settings: RingSettings) -> tuple[float, float]:
     Both are 1 for a true distance. The ground metric is within (r / R)**2 / 6 of it, r being the
     distance from the middle of the window and R the Earth's radius: 4e-5 at 100 km.
     """
-    lon, lat = centres(stack.lattice, stack.window)
-    shown = some_of(~np.isnan(stack.mean))
+    valid = stack.flat[~np.isnan(stack.mean.reshape(-1))]
+    lon, lat = stack.centres(flat=some_of(valid, stack.window.width))
     projection = Proj(CRS(metric_crs(stack.lattice, stack.window, settings)))
-    factors = projection.get_factors(lon[shown], lat[shown])
+    factors = projection.get_factors(lon, lat)
     return float(np.min(factors.tissot_semiminor)), float(np.max(factors.tissot_semimajor))
 
 
-def some_of(valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The ends of each row of ``valid`` pixels, where scales are extreme, and some between."""
-    held = valid.cumsum(axis=1)
-    ends = valid & ((held == 1) | (held == held[:, -1:]))
-    stride = max(1, int(np.sqrt(valid.sum()) // 32))
-    ends[::stride, ::stride] |= valid[::stride, ::stride]
-    return ends
+def some_of(valid: NDArray[np.int64], width: int) -> NDArray[np.int64]:
+    """The ends of each row of some flat pixels, where scales are extreme, and some between."""
+    row, column = np.divmod(valid, width)
+    new = row[1:] != row[:-1]
+    ends = np.concatenate([[True], new]) | np.concatenate([new, [True]])
+    stride = max(1, int(np.sqrt(len(valid)) // 32))
+    return valid[ends | ((row % stride == 0) & (column % stride == 0))]
 
 
 def distances(
@@ -88,27 +90,27 @@ def distances(
     crs: str,
     settings: RingSettings,
 ) -> NDArray[np.float64]:
-    """Distance of each pixel's centre to the nearest mine, m, (h, w); 0 inside.
+    """Distance of each pixel's centre to the nearest mine, m, a layer; 0 inside.
 
     Infinite beyond the reach, NaN where RSEI is never known. Exact in the metric's CRS: an
     R-tree finds the mines near, and the distance is to the polygon itself.
     """
     plane = metric_crs(stack.lattice, stack.window, settings)
     shapes = carried(mines, crs, plane, BEND_M)
-    wanted = ~np.isnan(stack.mean)
-    x, y = centres(stack.lattice, stack.window, plane)
-    found = np.full(stack.window.shape, np.nan)
+    wanted = np.flatnonzero(~np.isnan(stack.mean.reshape(-1)))
+    found = np.full(stack.rsei[0].size, np.nan)
     tree = shapely.STRtree(shapes[~shapely.is_empty(shapes)])
-    (place, _), distance = tree.query_nearest(
-        shapely.points(x[wanted], y[wanted]),
-        max_distance=settings.reach_km * 1000,
-        return_distance=True,
-        all_matches=False,
-    )
-    nearest = np.full(int(wanted.sum()), np.inf)
-    nearest[place] = distance
-    found[wanted] = nearest
-    return found
+    for first in range(0, len(wanted), BLOCK):
+        block = wanted[first : first + BLOCK]
+        (place, _), distance = tree.query_nearest(
+            shapely.points(*stack.centres(plane, stack.flat[block])),
+            max_distance=settings.reach_km * 1000,
+            return_distance=True,
+            all_matches=False,
+        )
+        found[block] = np.inf
+        found[block[place]] = distance
+    return found.reshape(stack.shape)
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ class Rings:
     """Width, reach and metric."""
 
     labels: NDArray[np.int32]
-    """Number of the ring of each pixel, (h, w): 0 inside a mine, -1 in no ring."""
+    """Number of the ring of each pixel, a layer: 0 inside a mine, -1 in no ring."""
 
     inside: Zone
     """The mines, each pixel by the share of it that they cover."""
@@ -135,7 +137,7 @@ class Rings:
         """Rings of the pixels that are valid in any epoch, about at least one mine."""
         settings = settings or RingSettings()
         distance = distances(stack, mines, crs, settings)
-        labels = np.full(stack.window.shape, -1, np.int32)
+        labels = np.full(stack.shape, -1, np.int32)
         near = np.isfinite(distance)
         # Ring k holds its outer edge: (k - 1, k].
         labels[near] = np.searchsorted(settings.edges * 1000, distance[near], side="left")

@@ -11,7 +11,6 @@ from ...kernels.shares import Shares
 from ...kernels.zonal import LabelSums, Runs
 from .polygons import Geometries, moved
 from .stacks import Stack, Zone
-from .zones import centres
 
 PERCENTS = {"p5": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95}
 """Quantiles of the series, by column."""
@@ -79,7 +78,7 @@ def latitude_profile(
     A bin holds its lower edge and is named by its centre; a mine counts in that of its
     representative point. Bins without pixel in any epoch and without mine are left out.
     """
-    bins = np.floor(centres(stack.lattice, stack.window)[1] / width).astype(np.int64)
+    bins = np.floor(stack.centres()[1] / width).astype(np.int64)
     points = np.zeros(0, np.int64)
     if mines is not None and len(mines):
         inner = shapely.get_coordinates(shapely.point_on_surface(np.asarray(mines, dtype=object)))
@@ -87,9 +86,9 @@ def latitude_profile(
     first = int(min([bins.min(), *points]))
     count = int(max([bins.max(), *points])) - first + 1
     held = np.bincount(points - first, minlength=count)
-    runs = Runs.of((bins - first + 1).reshape(-1), count)
+    runs = Runs.of(bins - first + 1, count)
     middle = np.round((np.arange(first, first + count) + 0.5) * width, 9)
-    shown = np.isin(np.arange(count), bins[~np.isnan(stack.mean)] - first) | (held > 0)
+    shown = np.isin(np.arange(count), bins[~np.isnan(stack.mean.reshape(-1))] - first) | (held > 0)
     tables = []
     for epoch, layer in stack.layers():
         found = LabelSums.of(np.ascontiguousarray(layer).reshape(-1), runs).statistics()

@@ -75,6 +75,18 @@ class Coverage:
         """This coverage with its arrays carried by ``put``, such as ``cupy.asarray``."""
         return replace(self, shares=self.shares.moved(put))
 
+    def among(self, held: NDArray[np.int64]) -> Self:
+        """This coverage where a layer holds some pixels alone, flat and rising: it counts them."""
+        every = self.shares.pixels
+        place = np.searchsorted(held, every)
+        kept = np.zeros(len(every), bool)
+        known = place < len(held)
+        kept[known] = held[place[known]] == every[known]
+        before = np.concatenate([[0], np.cumsum(kept)])
+        bounds = before[self.shares.starts[self.shares.ends]]
+        shares = Shares.of(bounds, place[kept], self.shares.weights[kept])
+        return replace(self, shares=shares)
+
     def entries(self, zone: int) -> tuple[Any, Any]:
         """Flat pixels and shares of one zone."""
         first, last = (int(self.shares.starts[end]) for end in self.shares.ends[zone : zone + 2])

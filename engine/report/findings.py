@@ -149,7 +149,8 @@ def sites(folder: Path, settings: Mapping[str, Any], base: Path) -> tuple[Site, 
 
 
 def _areas(part: Mapping[str, Any], base: Path) -> tuple[Area, ...]:
-    source = base / part["boundary"] if part["boundary"] else part["bounds"]
+    given = part["bounds"] or part.get("tiles") or ()
+    source = base / part["boundary"] if part["boundary"] else given
     try:
         return areas(source, part["name"], part["name_field"])
     except RseiError:

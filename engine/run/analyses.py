@@ -1,6 +1,6 @@
 """Stage ``analyse``: what the index says of each area, and the tables of the run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -12,11 +12,12 @@ from ..analysis.change import Trend, difference
 from ..analysis.stacks import Stack
 from ..report.tables import TABLES
 from ..report.tabular import write
-from ..sources.geotiff import Form, read_geotiff, write_cog
+from ..sources.geotiff import Form, write_cog
 from ..sources.grids import Lattice
+from ..sources.virtual import virtual
 from .areatables import Analysis
+from .gathered import Layer, gathered, gathered_under_pooled
 from .outlines import cover_files
-from .projections import index_under
 from .reductions import ReduceTask, reduce_tasks
 from .store import Draft, Key, Store
 from .study import AnalysisSettings
@@ -25,6 +26,12 @@ from .tasks import fingerprints, need
 
 ALGORITHM = 1
 """Version of this stage: raised when its results change."""
+
+PIXEL = 100
+"""Bytes of a valid pixel beside its index at each epoch: mean, trend, place, area, sorting."""
+
+PACKED = 48
+"""Bytes of a pixel of a tile while its map of trends is packed, or its epochs are read."""
 
 OF_EVERY_AREA = (
     "series",
@@ -108,35 +115,39 @@ class AreaAnalysis:
 
     @property
     def maps(self) -> dict[str, str]:
-        """Rasters it writes, by what they show."""
+        """Rasters it writes, without an ending, by what they show."""
         slug = self.place.area.slug
-        found = {f"{a}-{b}": f"change/{slug}/{a}-{b}.tif" for a, b in self.pairs}
-        return found | {"trend": f"trends/{slug}.tif"}
+        found = {f"{a}-{b}": f"change/{slug}/{a}-{b}" for a, b in self.pairs}
+        return found | {"trend": f"trends/{slug}"}
 
     @property
     def files(self) -> tuple[str, ...]:
         """Its tables, each in a file of its own, and its maps."""
         tables = (f"store/{self.name}/{name}.{TABLES[name].suffix}" for name in self.tables)
-        return (*tables, *self.maps.values())
+        rasters = (self._path(name, part) for name in self.maps for part in self.place.parts)
+        index = (f"{base}.vrt" for base in self.maps.values() if self.place.by_tile)
+        return (*tables, *rasters, *index)
 
     @property
     def read(self) -> int:
         """Bytes of the maps."""
-        return len(self.epochs) * self.place.window.size * 4
+        return len(self.epochs) * self.place.pixels * 4
 
     @property
     def write(self) -> int:
         """Bytes of the change maps; the tables are few."""
-        return self.place.window.size * 4 * (len(self.pairs) + 4)
+        return self.place.pixels * 4 * (len(self.pairs) + 4)
 
     @property
     def memory(self) -> int:
-        """Bytes of the maps under two scopes, their mean, and what sorting takes."""
-        return (2 * len(self.epochs) + 6) * self.place.window.size * 8
+        """Bytes of the maps under two scopes, and what sorting and places of pixels take."""
+        largest = max(part.window.size for part in self.place.parts)
+        return self.place.count(self.lattice) * (8 * len(self.epochs) + PIXEL) + largest * PACKED
 
     def key(self, store: Store) -> Key:
         """The maps, the polygons and the settings."""
-        inputs = {name: need(store, "write", name).key for name in self._index(store)}
+        names = [part.named(epoch) for epoch in self._known(store) for part in self.place.parts]
+        inputs = {name: need(store, "write", name).key for name in names}
         outlines = self._outlines()
         if outlines:
             prints = fingerprints(sorted(set(outlines)), outlines[0].parent, store, {})
@@ -149,16 +160,15 @@ class AreaAnalysis:
         covers = () if self.land_cover is None else cover_files(self.land_cover, self.epochs)
         return [*(path for path in named if path), *covers]
 
-    def _index(self, store: Store) -> list[str]:
-        """The area's epochs that have an index, as names of the stage ``write``."""
-        slug = self.place.area.slug
-        record = need(store, "reduce", slug).payload["epochs"]
-        return [f"{slug}/{epoch}" for epoch in sorted(self.epochs) if str(epoch) in record]
+    def _known(self, store: Store) -> list[int]:
+        """The epochs that have an index."""
+        record = need(store, "reduce", self.place.area.slug).payload["epochs"]
+        return [epoch for epoch in sorted(self.epochs) if str(epoch) in record]
 
     def make(self, store: Store, draft: Draft) -> None:
         """Read the maps, and write each table and the maps of change."""
-        stack = self._stack(store)
-        analysis = Analysis(self, stack, self._pooled(store))
+        stack = gathered(self.place, self.lattice, self._known(store), store)
+        analysis = Analysis(self, stack, self._pooled(store, stack))
         for name in self.tables:
             path = draft.paths[f"store/{self.name}/{name}.{TABLES[name].suffix}"]
             write(path, name, getattr(analysis, name)[TABLES[name].names])
@@ -167,38 +177,40 @@ class AreaAnalysis:
             draft.payload["warnings"] = list(analysis.mines_found.warnings)
         draft.payload["ring_scale"] = analysis.ring_scale
 
-    def _stack(self, store: Store) -> Stack:
-        names = self._index(store)
-        paths = [store.folder / "rsei" / f"{name}.tif" for name in names]
-        layers = [read_geotiff(path, self.lattice)[0] for path in paths]
-        epochs = tuple(int(name.rsplit("/", 1)[1]) for name in names)
-        return Stack(
-            self.place.area.name, self.lattice, self.place.window, epochs, np.stack(layers)
-        )
-
-    def _pooled(self, store: Store) -> Stack | None:
+    def _pooled(self, store: Store, stack: Stack) -> Stack | None:
         """The same under the pooled scope; None where the study's own scope is no other."""
         if self.reduction.settings.normalisation != "epoch" or len(self.epochs) < 2:
             return None
-        found = index_under(self.reduction, store, "pooled")
-        epochs = tuple(sorted(found))
-        area = self.place.area.name
-        layers = np.stack([found[epoch] for epoch in epochs])
-        return Stack(area, self.lattice, self.place.window, epochs, layers)
+        return gathered_under_pooled(self.reduction, store, stack)
 
     def _write_maps(self, draft: Draft, stack: Stack, trend: Trend) -> None:
-        place = self.lattice, self.place.window
         for earlier, later in self.pairs:
-            path = draft.paths[self.maps[f"{earlier}-{later}"]]
             known = earlier in stack.epochs and later in stack.epochs
-            nothing = np.full(self.place.window.shape, np.nan, np.float32)
+            nothing = np.full(stack.shape, np.nan, np.float32)
             layer = difference(stack, earlier, later) if known else nothing
-            write_cog(path, layer[None], *place, Form(("difference",), units=("1",)))
-        layers = [trend.slope, trend.score, trend.p, trend.q()]
+            form = Form(("difference",), units=("1",))
+            self._write_map(draft, f"{earlier}-{later}", [layer], form, stack)
+        layers = [trend.slope, trend.score, trend.p, trend.q().astype(np.float32)]
         form = Form(("slope", "score", "p", "q"), units=("1/year", "1", "1", "1"))
-        write_cog(
-            draft.paths[self.maps["trend"]], np.stack(layers).astype(np.float32), *place, form
-        )
+        self._write_map(draft, "trend", layers, form, stack)
+
+    def _write_map(
+        self, draft: Draft, name: str, layers: Sequence[Layer], form: Form, stack: Stack
+    ) -> None:
+        """Write a map of some layers, a file a part; and the index of the parts."""
+        for part in self.place.parts:
+            bands = np.stack([stack.raster(layer, part.window) for layer in layers])
+            path = draft.paths[self._path(name, part)]
+            write_cog(path, bands, self.lattice, part.window, form)
+        if self.place.by_tile:
+            base = self.maps[name]
+            folder = base.rsplit("/", 1)[1]
+            sources = {f"{folder}/{part.tile}.tif": part.window for part in self.place.parts}
+            text = virtual(sources, self.lattice, form)
+            draft.paths[f"{base}.vrt"].write_text(text, encoding="utf-8")
+
+    def _path(self, name: str, part: Place) -> str:
+        return self.maps[name] + (f"/{part.tile}" if part.tile else "") + ".tif"
 
 
 def area_tasks(survey: Survey, device: str) -> tuple[AreaAnalysis, ...]:

@@ -14,7 +14,6 @@ from ..analysis.mines import mine_table, size_classes, size_effect
 from ..analysis.rings import Rings, breakpoints, ring_fits
 from ..analysis.series import latitude_profile, series
 from ..analysis.stacks import ALL, Stack, covered_zones, parts_of
-from ..analysis.zones import Coverage
 from ..report.tables import TABLES
 from .outlines import Mines, cover_zones, fields_of, mines_of
 
@@ -158,7 +157,7 @@ class Analysis:
     def zones(self) -> pd.DataFrame:
         """Statistics of the user's own zones; one without a pixel keeps its rows and the reason."""
         shapes, names, crs = fields_of(self.task.place)
-        coverage = Coverage.of(shapes, crs, self.stack.lattice, self.stack.window)
+        coverage = self.stack.coverage(shapes, crs)
         table = series(self.stack, covered_zones(names, coverage))
         reasons = dict(zip(names, coverage.reasons, strict=True))
         return table.assign(reason=table["zone"].map(reasons).replace("", None))

@@ -1,6 +1,6 @@
 """What the stages of one area share: its index's settings, and the strips of its indicators."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..index.area import Projection
 from ..index.limits import Detail, Histogram, percentiles
-from ..index.rsei import RseiSettings
+from ..index.rsei import RseiSettings, project
 from ..index.scopes import FixedTables
 from ..sources.fixed import numbers
 from ..sources.geotiff import read_geotiff
@@ -27,7 +28,7 @@ class AreaTask:
     """What the three stages share: one area, and how its index is made."""
 
     place: Place
-    """The area."""
+    """The area, or its part in one tile."""
 
     epochs: tuple[int, ...]
     """Every epoch of the study."""
@@ -49,27 +50,41 @@ class AreaTask:
         """The area in paths."""
         return self.place.area.slug
 
-    @property
-    def window(self) -> Window:
-        """The area's rectangle."""
-        return self.place.window
-
     def how(self) -> dict[str, Any]:
         """The settings as they enter a key: a table by its numbers, not by its path."""
         written = self.settings.model_dump(mode="json", exclude={"limits_table", "loadings_table"})
         limits = {name: list(pair) for name, pair in self.tables.limits.items()}
         return written | {"limits_table": limits, "loadings_table": dict(self.tables.loadings)}
 
+    @property
+    def parts(self) -> tuple[Place, ...]:
+        """What of the area is worked on."""
+        return self.place.parts
+
+    @property
+    def widest(self) -> int:
+        """Columns of its widest raster."""
+        return max(part.window.width for part in self.parts)
+
     def strips(
         self, store: Store, epoch: int
     ) -> Iterator[tuple[Window, NDArray[np.float32], NDArray[np.uint8]]]:
         """Indicators, (5, h, w), and reason, (h, w), 0 where valid, of an epoch, from the top."""
-        path = store.folder / "indicators" / self.slug / f"{epoch}.tif"
         xp = home(self.device)
-        for strip in self.window.strips(ROWS):
-            layers = read_geotiff(path, self.lattice, strip)
-            reason = (layers[-1] != 1).astype(np.uint8)
-            yield strip, xp.asarray(np.ascontiguousarray(layers[:-1])), xp.asarray(reason)
+        for part in self.parts:
+            path = store.folder / f"indicators/{part.named(epoch)}.tif"
+            for strip in part.window.strips(ROWS):
+                layers = read_geotiff(path, self.lattice, strip)
+                reason = (layers[-1] != 1).astype(np.uint8)
+                yield strip, xp.asarray(np.ascontiguousarray(layers[:-1])), xp.asarray(reason)
+
+    def rsei0(self, store: Store, reduced: Mapping[str, Any], epoch: int) -> Iterator[Any]:
+        """RSEI0, (h, w), of each strip, its reason and what its scale is made of."""
+        record = reduced["epochs"][str(epoch)]
+        how = Projection(tuple(record["weights"]), tuple(record["offsets"]))
+        for strip, indicators, reason in self.strips(store, epoch):
+            values, part = project(indicators, reason, how, (strip.top, strip.left))
+            yield values, reason, part
 
 
 def fields_of_an_area(survey: Survey, place: Place, device: str) -> dict[str, Any]:

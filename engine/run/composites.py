@@ -19,7 +19,6 @@ from ..index.indicators import (
     epoch_block,
 )
 from ..index.summaries import INDICATORS, Summary
-from ..index.water import WaterHistogram
 from ..sources.catalogues import ROLES
 from ..sources.geotiff import Form
 from ..sources.grids import Lattice
@@ -34,6 +33,7 @@ from .store import Draft, Key, Store
 from .strips import StripWriter
 from .survey import Place, Survey
 from .tasks import fingerprints, need
+from .waters import WaterTask, histogram, together, water_name
 
 ALGORITHM = 1
 """Version of this stage: raised when its results change."""
@@ -41,16 +41,19 @@ ALGORITHM = 1
 PIXEL = 220
 """Bytes that one pixel takes at most while it is worked on: sums, counts, layers and results."""
 
+NEAR = 4
+"""Pixels around a part from which its heat may come: two of the grid of 1 km."""
+
 COMPOSITE = (*BANDS, "ndvi", "lst", *(f"count_{name}" for name in (*BANDS, "ndvi", "lst")))
 """Bands of a composite file."""
 
 
 @dataclass(frozen=True)
 class CompositeTask:
-    """Composite, indicators and moments of one area and epoch."""
+    """Composite, indicators and moments of one area and epoch, or of their part in one tile."""
 
     place: Place
-    """The area."""
+    """The area, or its part."""
 
     epoch: int
     """The epoch."""
@@ -85,15 +88,23 @@ class CompositeTask:
     device: str = "cpu"
     """Where to calculate: ``cpu`` or ``cuda``."""
 
+    waters: tuple[str, ...] = ()
+    """Of a part, the tasks that its threshold of water is of, where Otsu finds it."""
+
     stage = "composite"
 
     @property
     def name(self) -> str:
-        """Area and epoch."""
-        return f"{self.place.area.slug}/{self.epoch}"
+        """Area and epoch, and the tile of a part."""
+        return self.place.named(self.epoch)
 
     @property
     def inputs(self) -> tuple[str, ...]:
+        """Its partials, and what its threshold of water is of."""
+        return (*self.partials, *(f"composite {name}" for name in self.waters))
+
+    @property
+    def partials(self) -> tuple[str, ...]:
         """Its partials."""
         return tuple(f"partial {piece.name}" for piece in self.pieces)
 
@@ -144,7 +155,13 @@ class CompositeTask:
         return found
 
     def key(self, store: Store) -> Key:
-        """The partials, the user's rasters, the boundary and the settings."""
+        """What it is made of, and what its threshold of water is of."""
+        settings, inputs = self.made_of(store)
+        inputs |= {f"composite {one}": need(store, "composite", one).key for one in self.waters}
+        return Key(self.stage, self.name, ALGORITHM, settings, inputs)
+
+    def made_of(self, store: Store) -> tuple[dict[str, Any], dict[str, str]]:
+        """Settings and boundary; and keys of the partials and sums of the user's rasters."""
         marker = store.marker(self.stage, self.name)
         known = marker.payload.get("rasters", {}) if marker else {}
         prints = fingerprints(self._files(), self._folder, store, known)
@@ -159,7 +176,7 @@ class CompositeTask:
             "boundary": self.place.digest,
             "window": list(self.place.window.__dict__.values()),
         }
-        return Key(self.stage, self.name, ALGORITHM, settings, inputs)
+        return settings, inputs
 
     def _files(self) -> list[Path]:
         return sorted({split(one)[0] for group in self.rasters.values() for one in group})
@@ -203,13 +220,9 @@ class CompositeTask:
             return None
         if self.water.mndwi != "otsu":
             return float(self.water.mndwi)
-        strips = self.place.window.strips(self.rows)
-        total: WaterHistogram | None = None
-        for strip in strips:
-            block = epoch_block(larder.stock(strip).layers, self.indicators, None)
-            part = WaterHistogram.of(block.indicators[LAYERS.index("mndwi")], block.reason == 0)
-            total = total + part if total else part
-        return total.threshold() if total else None
+        if self.waters:
+            return together(self.waters, larder.store).threshold()
+        return histogram(self, larder).threshold()
 
     def warnings(self) -> list[str]:
         """What the result has to be read with."""
@@ -248,14 +261,14 @@ def composite_tasks(survey: Survey, device: str) -> tuple[CompositeTask, ...]:
     }
     return tuple(
         CompositeTask(
-            place,
+            part,
             epoch,
             study.years(epoch),
             study.granules.calendar.months,
             tuple(
                 piece
                 for (tile, year), piece in pieces.items()
-                if tile in place.tiles and year in study.years(epoch)
+                if tile in place.tiles and year in study.years(epoch) and _near(piece, part)
             ),
             study.indicators,
             study.water,
@@ -264,7 +277,26 @@ def composite_tasks(survey: Survey, device: str) -> tuple[CompositeTask, ...]:
             survey.coarse,
             study.compute.memory_bytes,
             device,
+            waters(place, epoch, study.water),
         )
         for place in survey.places
         for epoch in study.epochs
+        for part in place.parts
     )
+
+
+def waters(place: Place, epoch: int, settings: WaterSettings) -> tuple[str, ...]:
+    """The tasks that the threshold of water of an area by tiles is of; none without Otsu."""
+    if not place.by_tile or settings.mndwi != "otsu":
+        return ()
+    return tuple(water_name(part.named(epoch)) for part in place.parts)
+
+
+def water_tasks(survey: Survey, device: str) -> tuple[WaterTask, ...]:
+    """What thresholds of water are of: the first wave of the stage; none without Otsu by tile."""
+    return tuple(WaterTask(task) for task in composite_tasks(survey, device) if task.waters)
+
+
+def _near(piece: Piece, part: Place) -> bool:
+    """Whether a part is made of a piece: heat is bent from the neighbours' pixels too."""
+    return not part.tile or bool((piece.window & part.window.grown(NEAR)).size)

@@ -51,7 +51,7 @@ def wanted(study: Study, today: date, by_layer: bool = False) -> tuple[tuple[Wan
         {
             tile
             for one in study.area
-            for area in areas(one.boundary or one.bounds or (), one.name, one.name_field)
+            for area in areas(one.outline, one.name, one.name_field)
             for tile in tiles_of(area)
         }
     )

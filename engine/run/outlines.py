@@ -103,6 +103,7 @@ def cover_files(pattern: str, epochs: tuple[int, ...]) -> list[Path]:
 def cover_zones(pattern: str, epoch: int, stack: Stack) -> tuple[Zone, ...]:
     """The pixels of each class of an epoch's land-cover map, by the class under their centre."""
     source = of_year(pattern, epoch)[0]
-    classes = on_lattice(source, stack.lattice, stack.window, "nearest").reshape(-1)
-    found = np.unique(classes[np.isfinite(classes)]).astype(np.int64)
+    whole = on_lattice(source, stack.lattice, stack.window, "nearest")
+    found = np.unique(whole[np.isfinite(whole)]).astype(np.int64)
+    classes = stack.held(whole)
     return tuple(Zone(str(one), np.flatnonzero(classes == one)) for one in found.tolist())

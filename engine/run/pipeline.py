@@ -9,13 +9,13 @@ from pathlib import Path
 from ..sources.errors import GranuleError, Interrupted, MachineError, RseiError, StudyError
 from .analyses import area_tasks
 from .cluster import Crew, Failed, crew
-from .composites import composite_tasks
+from .composites import composite_tasks, water_tasks
 from .devices import choice, versions
 from .driving import DriverTask, driver_tasks, layer_tasks
 from .forests import ForestTask, forest_tasks
 from .journal import Journal, refuse_damaged
 from .layers import LayerTask
-from .maps import write_tasks
+from .maps import index_tasks, write_tasks
 from .orders import (
     STAGES,
     MissingDate,
@@ -33,6 +33,7 @@ from .reading import load
 from .reductions import reduce_tasks
 from .reporting import figure_tasks, page_tasks
 from .runtables import table_tasks
+from .scales import scale_tasks
 from .shards import Ready, Shard
 from .store import Store
 from .study import Study
@@ -42,10 +43,13 @@ from .upkeep import RUN, expect_run, joined
 
 WAVES: tuple[tuple[str, Callable[[Survey, str], tuple[Task, ...]]], ...] = (
     ("partial", partial_tasks),
+    ("composite", water_tasks),
     ("composite", composite_tasks),
     ("reduce", reduce_tasks),
     ("project", project_tasks),
+    ("project", scale_tasks),
     ("write", write_tasks),
+    ("write", index_tasks),
     ("analyse", area_tasks),
     ("analyse", layer_tasks),
     ("analyse", driver_tasks),

@@ -7,16 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..index.area import Projection
 from ..index.pca import NothingValid
-from ..index.rsei import Projected, final_limits, project, scaled
+from ..index.rsei import Projected, final_limits, scaled
 from ..index.scopes import Group, Scope, final_groups
 from .areatasks import ROWS, AreaTask, exact_percentiles, fields_of_an_area
 from .devices import on_host
 from .records import pixels_record
 from .reductions import ReduceTask
 from .store import Draft, Key, Store
-from .survey import Survey
+from .survey import Place, Survey
 from .tasks import need
 
 ALGORITHM = 1
@@ -36,8 +35,8 @@ class ProjectTask(AreaTask):
 
     @property
     def name(self) -> str:
-        """Area, and epoch or ``all``."""
-        return f"{self.slug}/{self.chosen[0] if len(self.chosen) == 1 else 'all'}"
+        """Area, and epoch or ``all``; and the tile of a part."""
+        return self.place.named(self.chosen[0] if len(self.chosen) == 1 else "all")
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -48,12 +47,12 @@ class ProjectTask(AreaTask):
     def read(self) -> int:
         """Bytes of the indicators; three times for percentiles."""
         passes = 1 if self.settings.percentages is None else 3
-        return passes * len(self.chosen) * self.window.size * 24
+        return passes * len(self.chosen) * self.place.pixels * 24
 
     @property
     def memory(self) -> int:
         """Bytes of a strip."""
-        return ROWS * self.window.width * 60
+        return ROWS * self.widest * 60
 
     def key(self, store: Store) -> Key:
         """The components."""
@@ -79,14 +78,6 @@ class ProjectTask(AreaTask):
             [list(group), low_high.tolist()]
             for group, low_high in self.percentiles(store, reduced, kept).items()
         ]
-
-    def rsei0(self, store: Store, reduced: Mapping[str, Any], epoch: int) -> Iterator[Any]:
-        """RSEI0, (h, w), of each strip, its reason and what its scale is made of."""
-        record = reduced["epochs"][str(epoch)]
-        how = Projection(tuple(record["weights"]), tuple(record["offsets"]))
-        for strip, indicators, reason in self.strips(store, epoch):
-            values, part = project(indicators, reason, how, (strip.top, strip.left))
-            yield values, reason, part
 
     def projected(self, store: Store, reduced: Mapping[str, Any], epoch: int) -> Projected:
         """What the scale of one epoch is made of."""
@@ -116,8 +107,10 @@ class ProjectTask(AreaTask):
         return found
 
 
-def index_under(task: ReduceTask, store: Store, scope: Scope) -> dict[int, NDArray[np.float32]]:
-    """The RSEI of an area's epochs, (h, w) each, had limits and components another scope.
+def index_under(
+    task: ReduceTask, store: Store, scope: Scope
+) -> Iterator[tuple[int, Place, NDArray[np.float32]]]:
+    """Epoch, part and RSEI, (h, w), of an area, had limits and components another scope.
 
     In memory, from the committed indicators: for comparison only, nothing is written.
     """
@@ -129,20 +122,20 @@ def index_under(task: ReduceTask, store: Store, scope: Scope) -> dict[int, NDArr
     projected = {epoch: one.projected(store, reduced, epoch) for epoch in kept}
     fixed = one.percentiles(store, reduced, kept)
     limits = final_limits(projected, settings, task.tables, fixed)
-    found = {}
     for epoch in kept:
-        rows = [on_host(values) for values, _, _ in one.rsei0(store, reduced, epoch)]
-        found[epoch] = scaled(np.concatenate(rows), limits[epoch])[0]
-    return found
+        for part in one.parts:
+            alone = replace(one, place=part)
+            rows = [on_host(values) for values, _, _ in alone.rsei0(store, reduced, epoch)]
+            yield epoch, part, scaled(np.concatenate(rows), limits[epoch])[0]
 
 
 def project_tasks(survey: Survey, device: str) -> tuple[ProjectTask, ...]:
-    """The tasks of stage ``project``: by area and epoch; by area for percentiles."""
+    """The tasks of stage ``project``: by area, epoch and part; by area for percentiles."""
     epochs = survey.study.epochs
     together = survey.study.rsei.percentages is not None
-    chosen = [epochs] if together else [(epoch,) for epoch in epochs]
     return tuple(
-        ProjectTask(**fields_of_an_area(survey, place, device), chosen=group)
+        ProjectTask(**fields_of_an_area(survey, part, device), chosen=group)
         for place in survey.places
-        for group in chosen
+        for group in ([epochs] if together else [(epoch,) for epoch in epochs])
+        for part in ((place,) if together else place.parts)
     )

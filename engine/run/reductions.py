@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from ..index.summaries import INDICATORS, Summary
 from .areatasks import ROWS, AreaTask, exact_percentiles, fields_of_an_area
 from .records import pca_record, summary
 from .store import Draft, Key, Store
-from .survey import Survey
+from .survey import Place, Survey
 from .tasks import need
 
 ALGORITHM = 1
@@ -37,19 +39,20 @@ class ReduceTask(AreaTask):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The composites of every epoch."""
-        return tuple(f"composite {self.slug}/{epoch}" for epoch in self.epochs)
+        """The composites of every epoch and part."""
+        named = (part.named(epoch) for epoch in self.epochs for part in self.parts)
+        return tuple(f"composite {name}" for name in named)
 
     @property
     def read(self) -> int:
         """Bytes: the rasters are read again only for percentiles and correlations."""
         passes = 2 * (self.settings.percentages is not None) + self._correlated
-        return passes * len(self.epochs) * self.window.size * 24
+        return passes * len(self.epochs) * self.place.pixels * 24
 
     @property
     def memory(self) -> int:
         """Bytes of a strip of all layers, and the histograms."""
-        return ROWS * self.window.width * 60 + 4 * 65536 * 8 * 4
+        return ROWS * self.widest * 60 + 4 * 65536 * 8 * 4
 
     @property
     def _correlated(self) -> bool:
@@ -69,10 +72,7 @@ class ReduceTask(AreaTask):
 
         Raises NothingValid or ConstantIndicator where no epoch is left.
         """
-        every = {
-            epoch: summary(need(store, "composite", f"{self.slug}/{epoch}").payload["summary"])
-            for epoch in self.epochs
-        }
+        every = {epoch: summary_of(self.place, store, epoch) for epoch in self.epochs}
         lost = self._lost(every)
         kept = {epoch: one for epoch, one in every.items() if epoch not in lost}
         if not kept or self.settings.reference in lost:
@@ -146,6 +146,12 @@ class ReduceTask(AreaTask):
         how = replace(found[epoch], sign=1).projection
         for _, indicators, reason in self.strips(store, epoch):
             yield project(indicators, reason, how)[0]
+
+
+def summary_of(place: Place, store: Store, epoch: int) -> Summary:
+    """The pixels of all parts of an area and epoch. Raises Missing where one is not made yet."""
+    markers = (need(store, "composite", part.named(epoch)) for part in place.parts)
+    return reduce(add, (summary(marker.payload["summary"]) for marker in markers))
 
 
 def reduce_tasks(survey: Survey, device: str) -> tuple[ReduceTask, ...]:

@@ -6,12 +6,13 @@ from typing import Any
 import pandas as pd
 
 from ..index.rows import exclusion_rows, extreme_rows
-from ..index.summaries import Extremes
+from ..index.summaries import Extremes, Summary
 from ..report.tables import TABLES
 from .records import extremes as extreme_pixels
-from .records import summary
+from .reductions import summary_of
 from .store import Store
 from .survey import Place, Survey
+from .tasks import Missing
 
 Row = dict[str, Any]
 
@@ -19,13 +20,14 @@ OF_RASTERS = ("no_wet", "no_ndbsi", "out_of_range")
 """Reasons that need a user's own raster; they are listed where they occur."""
 
 
-def payloads(store: Store, survey: Survey, stage: str) -> Iterator[tuple[Place, int, Row]]:
-    """Area, epoch and payload of every committed task of ``composite`` or ``write``."""
+def summaries(store: Store, survey: Survey) -> Iterator[tuple[Place, int, Summary]]:
+    """Area, epoch and pixels of every composite whose parts are all committed."""
     for place in survey.places:
         for epoch in survey.study.epochs:
-            marker = store.marker(stage, f"{place.area.slug}/{epoch}")
-            if marker:
-                yield place, epoch, dict(marker.payload)
+            try:
+                yield place, epoch, summary_of(place, store, epoch)
+            except Missing:
+                continue
 
 
 def reduced(store: Store, survey: Survey) -> Iterator[tuple[Place, int, Row]]:
@@ -38,12 +40,10 @@ def reduced(store: Store, survey: Survey) -> Iterator[tuple[Place, int, Row]]:
 
 def pca(store: Store, survey: Survey) -> Iterator[Row]:
     """How the index of each epoch is made."""
-    scales = {
-        (place.area.slug, epoch): payload["limits"]
-        for place, epoch, payload in payloads(store, survey, "write")
-    }
     for place, epoch, record in reduced(store, survey):
-        low, high = scales.get((place.area.slug, epoch), (None, None))
+        marker = store.marker("project", f"{place.area.slug}/scale")
+        limits = marker.payload["limits"] if marker else {}
+        low, high = limits.get(str(epoch), (None, None))
         yield record["row"] | {"rsei0_min": low, "rsei0_max": high}
 
 
@@ -55,28 +55,24 @@ def directions(store: Store, survey: Survey) -> Iterator[Row]:
 
 def exclusions(store: Store, survey: Survey) -> Iterator[Row]:
     """Pixels that do not enter, by reason."""
-    for place, epoch, payload in payloads(store, survey, "composite"):
-        for row in exclusion_rows(place.area.name, epoch, summary(payload["summary"])):
+    for place, epoch, pixels in summaries(store, survey):
+        for row in exclusion_rows(place.area.name, epoch, pixels):
             if row["n"] or row["reason"] not in OF_RASTERS:
                 yield row
 
 
 def extremes(store: Store, survey: Survey) -> Iterator[Row]:
     """The pixels that set the limits: of the indicators, and of RSEI0."""
-    for place, epoch, payload in payloads(store, survey, "composite"):
-        of_indicators = summary(payload["summary"]).extremes
+    for place, epoch, pixels in summaries(store, survey):
         of_rsei0 = _projected(store, place, epoch)
-        yield from extreme_rows(place.area.name, epoch, survey.lattice, of_indicators, of_rsei0)
+        yield from extreme_rows(place.area.name, epoch, survey.lattice, pixels.extremes, of_rsei0)
 
 
 def _projected(store: Store, place: Place, epoch: int) -> Extremes:
     """The extremes of RSEI0; none where the epoch has no index."""
-    for name in (str(epoch), "all"):
-        marker = store.marker("project", f"{place.area.slug}/{name}")
-        found = marker.payload["epochs"].get(str(epoch)) if marker else None
-        if found:
-            return extreme_pixels(found)
-    return Extremes((None,), (None,))
+    marker = store.marker("project", f"{place.area.slug}/scale")
+    found = marker.payload["extremes"].get(str(epoch)) if marker else None
+    return extreme_pixels(found) if found else Extremes((None,), (None,))
 
 
 def quality(store: Store, survey: Survey) -> Iterator[Row]:

@@ -13,6 +13,9 @@ from .tasks import Task, committed
 SHARED = ("partial", "composite", "project", "write")
 """Stages whose tasks are shared out; the others reduce kilobytes, and one run makes them."""
 
+SCALE = "/scale"
+"""Ending of the tasks of those stages that gather what all shares made: one run makes them."""
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -43,8 +46,10 @@ class Shard:
 
     def takes(self, task: Task) -> bool:
         """Whether the task is in this share; that hangs on its name alone, in any order or run."""
+        if task.stage not in SHARED or task.name.endswith(SCALE):
+            return False
         digest = hashlib.sha256(task.name.encode()).digest()
-        return task.stage in SHARED and int.from_bytes(digest[:8], "big") % self.count == self.index
+        return int.from_bytes(digest[:8], "big") % self.count == self.index
 
 
 @dataclass

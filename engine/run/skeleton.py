@@ -28,6 +28,8 @@ EXAMPLES: dict[str, Any] = {
     "loadings_table": "loadings.csv",
     "name_field": "NAME",
     "bounds": [117.8, 39.4, 118.6, 40.0],
+    "tiles": ["h26v04", "h27v05"],
+    "by_tile": True,
     "mines": "mines.gpkg",
     "coast": "coast.gpkg",
     "zones": "districts.gpkg",

@@ -61,21 +61,29 @@ class Batch:
     program: str = str(Path(sys.prefix) / "bin" / "rsei")
     """The command; on every node the same."""
 
+    thresholds: bool = False
+    """Whether an area by tiles needs thresholds of its water before its composites."""
+
 
 def batch_files(plan: Plan, batch: Batch) -> dict[str, str]:
     """Texts of the batch files, and of ``submit.sh`` that hands them in, by name.
 
-    The stages that reduce kilobytes are single jobs; the last one also does what shares left.
+    What reduces kilobytes is a single job; the last one also does what shares left.
     """
-    steps = ("partial", "composite", "reduce", "project", "write", "finish")
+    thresholds = ("thresholds",) if batch.thresholds else ()
+    steps = ("partial", *thresholds, "composite", "reduce", "project", "scale", "write", "finish")
     names = {step: f"{number}-{step}.sh" for number, step in enumerate(steps, 1)}
     texts = {names[step]: _job(step, plan, batch) for step in steps}
     return texts | {"submit.sh": _submit(plan, names)}
 
 
+UNTIL = {"thresholds": "composite", "scale": "project"}
+"""Stage of a step that is the first or the last of a stage's two."""
+
+
 def _job(step: str, plan: Plan, batch: Batch) -> str:
-    shared = step in SHARED
-    last = [] if step == "finish" else ["--until", step]
+    shared = step in (*SHARED, "thresholds")
+    last = [] if step == "finish" else ["--until", UNTIL.get(step, step)]
     options = [
         f"--job-name=rsei-{slug(plan.study)}-{step}",
         *([f"--array=0-{batch.shares - 1}"] if shared else []),
@@ -98,13 +106,15 @@ def _job(step: str, plan: Plan, batch: Batch) -> str:
 
 def memory(step: str, plan: Plan) -> int:
     """MiB that a job needs: the largest task of its stage, and the libraries."""
-    largest = max((s.memory for s in plan.stages if step in (s.stage, "finish")), default=0)
+    stage = UNTIL.get(step, step)
+    largest = max((s.memory for s in plan.stages if stage in (s.stage, "finish")), default=0)
     return math.ceil((largest + BASE) / (1 << 20))
 
 
 def minutes(step: str, plan: Plan, shares: int) -> int:
     """Minutes of a job, generously: what it reads at a slow rate. A job out of time goes on."""
-    read = sum(s.read for s in plan.stages if step in (s.stage, "finish"))
+    stage = "composite" if step == "thresholds" else step  # each of the two reads all of it
+    read = sum(s.read for s in plan.stages if stage in (s.stage, "finish"))
     if step == "finish":  # the shares have done theirs
         read -= sum(s.read for s in plan.stages if s.stage in SHARED)
     return max(SHORTEST, math.ceil(read / shares / RATE / 60))

@@ -80,6 +80,9 @@ Memory = Annotated[str, AfterValidator(_memory)]
 Day = Annotated[str, AfterValidator(_day)]
 """A day of any year, such as ``06-01``."""
 
+Tile = Annotated[str, Field(pattern=r"^h([0-2]\d|3[0-5])v(0\d|1[0-7])$")]
+"""A tile of the sinusoidal grid, h00v00 to h35v17."""
+
 Name = Annotated[str, Field(max_length=200), AfterValidator(_named)]
 """The name of a study or of an area."""
 
@@ -142,6 +145,11 @@ class AreaSettings(Settings):
     """Attribute that names the features: each then is an area of its own."""
     bounds: tuple[float, float, float, float] | None = None
     """West, south, east and north in degrees, in place of a boundary."""
+    tiles: tuple[Tile, ...] | None = Field(None, min_length=1)
+    """Tiles of the sinusoidal grid, in place of a boundary."""
+    by_tile: bool | None = None
+    """Whether its rasters are a file a tile, beside an index; when absent, where its rectangle has
+    more than 33 million pixels."""
     mines: Path | None = None
     """Polygons of the mines, in any CRS."""
     coast: Path | None = None
@@ -153,9 +161,10 @@ class AreaSettings(Settings):
 
     @model_validator(mode="after")
     def _one_outline(self) -> Self:
-        if (self.boundary is None) == (self.bounds is None):
-            found = "both" if self.boundary else "neither"
-            raise ValueError(f"expected either boundary or bounds, found {found}")
+        given = [n for n in ("boundary", "bounds", "tiles") if getattr(self, n) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) or "none"
+            raise ValueError(f"expected one of boundary, bounds and tiles, found {found}")
         if self.name_field is not None and self.boundary is None:
             raise ValueError("name_field: expected a boundary whose features it names, found none")
         if self.bounds is not None:
@@ -166,6 +175,11 @@ class AreaSettings(Settings):
                     f"found {list(self.bounds)}"
                 )
         return self
+
+    @property
+    def outline(self) -> Path | tuple[float, ...] | tuple[str, ...]:
+        """Where the area lies: a file, degrees or tiles."""
+        return self.boundary or self.bounds or self.tiles or ()
 
 
 class AnalysisSettings(Settings):

@@ -1,45 +1,20 @@
 """What there is to work on: areas on the study's grid, and granules by tile and year."""
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-import shapely
-
 from ..index.season import Season
-from ..sources.areas import Area, areas, distinct, inside, require_pixels
 from ..sources.catalogues import ROLES
 from ..sources.errors import GridError, InputError
 from ..sources.granules import BadGranule, Catalogue, Granule, catalogue
 from ..sources.grids import Lattice, Window
 from ..sources.located import name_of
 from ..sources.products import products
-from .study import AreaSettings, Study
-
-
-@dataclass(frozen=True)
-class Place:
-    """One area, on the grid of the study."""
-
-    area: Area
-    """The area."""
-
-    settings: AreaSettings
-    """The part of the study that asks for it."""
-
-    window: Window
-    """The bounding rectangle of its pixels."""
-
-    tiles: tuple[str, ...]
-    """Tiles with at least one pixel of that rectangle."""
-
-    @property
-    def digest(self) -> str:
-        """A hash of the boundary: what results depend on, whatever its file is called."""
-        shape = shapely.to_wkb(shapely.normalize(self.area.geometry), byte_order=1)
-        return hashlib.sha256(shape + self.area.crs.encode()).hexdigest()
+from .places import Place as Place
+from .places import places
+from .study import Study
 
 
 @dataclass(frozen=True)
@@ -161,11 +136,11 @@ def survey(study: Study) -> Survey:
     _need_every_epoch(study, {year for _, year in dated})
     lattice, coarse = _grids([g for g, _ in dated])
     extents = _extents(dated, lattice)
-    places, warnings = _places(study, lattice, extents)
-    shelves = _shelves(dated, extents, places)
+    found_places, warnings = places(study, lattice, extents)
+    shelves = _shelves(dated, extents, found_places)
     bad = tuple(b for b in found.bad if _concerns(b, study, wanted, period))
     warnings += _thin_years(study, shelves)
-    return Survey(study, lattice, coarse, places, shelves, found, bad, tuple(warnings))
+    return Survey(study, lattice, coarse, found_places, shelves, found, bad, tuple(warnings))
 
 
 def _belongs(granule: Granule, study: Study, wanted: tuple[str, ...]) -> bool:
@@ -248,28 +223,6 @@ def _extents(dated: Iterable[tuple[Granule, int]], lattice: Lattice) -> dict[str
     return extents
 
 
-def _places(
-    study: Study, lattice: Lattice, extents: Mapping[str, Window]
-) -> tuple[tuple[Place, ...], list[str]]:
-    """The areas, and what to say of those that are not covered."""
-    found: list[Place] = []
-    warnings: list[str] = []
-    for settings in study.area:
-        source = settings.boundary or settings.bounds or ()
-        for area in areas(source, settings.name, settings.name_field):
-            window = require_pixels(area, lattice, list(extents.values()))
-            touched = tuple(sorted(t for t, extent in extents.items() if (extent & window).size))
-            beyond = window.size - sum((extents[t] & window).size for t in touched)
-            if beyond and _pixels_beyond(area, lattice, window, [extents[t] for t in touched]):
-                warnings.append(
-                    f"{area.name}: part of the area lies outside the granules (tiles "
-                    f"{' '.join(touched)}); its pixels are left out for want of data"
-                )
-            found.append(Place(area, settings, window, touched))
-    distinct([place.area for place in found])
-    return tuple(found), warnings
-
-
 def _thin_years(study: Study, shelves: Mapping[tuple[str, int], Shelf]) -> list[str]:
     """Epochs that lack a role in some of their years: their mean is of fewer years."""
     warnings = []
@@ -280,13 +233,6 @@ def _thin_years(study: Study, shelves: Mapping[tuple[str, int], Shelf]) -> list[
             if lacking:
                 warnings.append(f"epoch {epoch}: no {role} granule of {', '.join(lacking)}")
     return warnings
-
-
-def _pixels_beyond(area: Area, lattice: Lattice, window: Window, extents: list[Window]) -> bool:
-    mask = inside(area, lattice, window)
-    for extent in extents:
-        mask[(extent & window).slices(window)] = False
-    return bool(mask.any())
 
 
 def _shelves(

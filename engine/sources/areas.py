@@ -13,7 +13,17 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from .errors import BoundaryError
-from .grids import LONLAT, SINUSOIDAL_500M, Lattice, Window, carrier, extent, tile_window, tiles
+from .grids import (
+    LONLAT,
+    SINUSOIDAL,
+    SINUSOIDAL_500M,
+    Lattice,
+    Window,
+    carrier,
+    extent,
+    tile_window,
+    tiles,
+)
 from .vectors import read
 
 BLOCK = 1 << 18
@@ -44,18 +54,21 @@ class Area:
 
 
 def areas(
-    source: Path | Sequence[float],
+    source: Path | Sequence[float] | Sequence[str],
     name: str,
     name_field: str | None = None,
     layer: str | None = None,
 ) -> tuple[Area, ...]:
-    """The area of a boundary file or of ``[west, south, east, north]`` in degrees.
+    """The area of a boundary file, of ``[west, south, east, north]`` in degrees, or of tiles.
 
     A file gives the union of its features; with ``name_field`` one area for each of that field's
     values, in the order of the file. Raises BoundaryError.
     """
     if not isinstance(source, (str, Path)):
-        return (Area(name, slug(name), rectangle(source), LONLAT),)
+        corners = [one for one in source if not isinstance(one, str)]
+        if source and not corners:
+            return (Area(name, slug(name), squares(list(map(str, source))), SINUSOIDAL),)
+        return (Area(name, slug(name), rectangle(corners), LONLAT),)
     found = read(Path(source), layer, keep_duplicates=True)
     crs = found.frame.crs.to_wkt()
     if name_field is None:
@@ -83,6 +96,12 @@ def rectangle(bounds: Sequence[float]) -> shapely.Polygon:
     if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
         raise BoundaryError(f"{rule}, found {list(bounds)}")
     return shapely.box(west, south, east, north)
+
+
+def squares(names: Sequence[str]) -> BaseGeometry:
+    """The outline of tiles of the sinusoidal grid, in its CRS; raises GridError."""
+    windows = map(tile_window, names)
+    return shapely.union_all([shapely.box(*SINUSOIDAL_500M.bounds(one)) for one in windows])
 
 
 def slug(name: str) -> str:

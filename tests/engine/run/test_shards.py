@@ -57,7 +57,8 @@ def test_shares_make_what_one_run_makes(granules: Path, tmp_path: Path) -> None:
     assert studies.run(file, until="reduce").done == 1
     for until in ("project", "write"):
         done = [studies.run(file, until=until, shard=shard) for shard in shards]
-    assert sum(one.done for one in done) == 2
+        assert sum(one.done for one in done) == 2
+        assert studies.run(file, until=until).done == (until == "project")  # the scale of all
     last = studies.run(file, until="write")
     assert last.done == 0 and hashes(last.out) == hashes(whole)
     assert (last.out / "store/logs/shard-0-of-2.jsonl").exists()
@@ -97,12 +98,20 @@ def test_batch_files_say_what_the_plan_says(tmp_path: Path) -> None:
     assert first["--array"] == "0-15" and first["--mem"] == "3072M"
     assert first["--time"] == "3-02:34:00"  # 40,000 GiB / 16 jobs / 10 MB/s
     assert first["--signal"] == "B:USR1@120" and "--requeue" in first
-    assert options(files["5-write.sh"])["--mem"] == "6144M"
-    for name in ("3-reduce.sh", "6-finish.sh"):
+    assert options(files["6-write.sh"])["--mem"] == "6144M"
+    for name in ("3-reduce.sh", "5-scale.sh", "7-finish.sh"):
         assert "--array" not in options(files[name]) and "--shard" not in files[name]
     assert f"run '{tmp_path / 'my study.toml'}' --until partial --shard" in files["1-partial.sh"]
-    assert "--until" not in files["6-finish.sh"]
-    assert files["submit.sh"].count("afterany") == 6
+    assert "--until project\n" in files["5-scale.sh"].replace(" &", "")
+    assert "--until" not in files["7-finish.sh"]
+    assert files["submit.sh"].count("afterany") == 7
+
+
+def test_thresholds_by_tile_are_an_array_before_the_composites() -> None:
+    files = batch_files(PLAN, Batch(Path("study.toml"), thresholds=True))
+    assert [*files][1:3] == ["2-thresholds.sh", "3-composite.sh"]
+    body = files["2-thresholds.sh"].replace("rsei-nation-s-wide-study-thresholds", "NAME")
+    assert body == files["3-composite.sh"].replace("rsei-nation-s-wide-study-composite", "NAME")
 
 
 @pytest.mark.parametrize("name", [*batch_files(PLAN, Batch(Path("a b.toml")))])
@@ -175,7 +184,7 @@ def test_the_batch_files_carry_out_a_study(granules: Path, tmp_path: Path) -> No
     sbatch = program(tmp_path / "sbatch", SBATCH)
     path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     subprocess.run([folder / "submit.sh", "--partition=fat"], check=True, env=os.environ | path)
-    assert len(Path(f"{sbatch}.jobs").read_text().split()) == 6
+    assert len(Path(f"{sbatch}.jobs").read_text().split()) == 7
     given = Path(f"{sbatch}.options").read_text().split()
-    assert given.count("--partition=fat") == 6 and "--dependency=afterany:5" in given
+    assert given.count("--partition=fat") == 7 and "--dependency=afterany:5" in given
     assert hashes(file.parent / "run") == hashes(whole)
