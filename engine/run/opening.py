@@ -6,6 +6,7 @@ from typing import Any
 
 import dask.array as da
 import numpy as np
+import pyproj
 import rasterio
 import xarray as xr
 from numpy.typing import NDArray
@@ -27,6 +28,15 @@ VARIABLES: Mapping[str, tuple[str, int, str, str]] = {
     "mndwi": ("indicators", 5, "modified normalised difference water index", "1"),
 }
 """Variables: folder and band they lie in, long name, and unit."""
+
+STANDARD_NAMES: Mapping[str, str] = {
+    "ndvi": "normalized_difference_vegetation_index",
+    "lst": "surface_temperature",
+}
+"""Names of variables that the CF conventions know."""
+
+UNFILLED = {"_FillValue": None}
+"""Encoding of coordinates: CF forbids them a value that stands for none, which xarray writes."""
 
 
 def open_run(path: Path | str, areas: Sequence[str] | None = None) -> xr.Dataset:
@@ -50,11 +60,18 @@ def open_run(path: Path | str, areas: Sequence[str] | None = None) -> xr.Dataset
         name: (
             ("area", "epoch", "y", "x"),
             da.stack([_stack(site, name, epochs, lattice, whole) for site in chosen]),
-            {"long_name": about, "units": unit, "grid_mapping": "spatial_ref"},
+            _described(name),
         )
-        for name, (_, _, about, unit) in VARIABLES.items()
+        for name in VARIABLES
     }
     return xr.Dataset(layers, _coordinates(chosen, epochs, lattice, whole), _attributes(folder))
+
+
+def _described(name: str) -> dict[str, str]:
+    """Attributes of a variable."""
+    _, _, about, unit = VARIABLES[name]
+    known = {"standard_name": STANDARD_NAMES[name]} if name in STANDARD_NAMES else {}
+    return {"long_name": about, "units": unit, "grid_mapping": "spatial_ref", **known}
 
 
 def _map(site: Site, epoch: int) -> Path:
@@ -112,6 +129,8 @@ def _coordinates(
     crs = rasterio.crs.CRS.from_user_input(lattice.crs)
     step = lattice.transform(whole)
     grid = {
+        "long_name": "coordinate system of x and y",
+        **pyproj.CRS.from_wkt(crs.to_wkt()).to_cf(),  # the projection by its parameters
         "crs_wkt": crs.to_wkt(),
         "spatial_ref": crs.to_wkt(),
         "GeoTransform": " ".join(map(repr, step.to_gdal())),
@@ -125,16 +144,22 @@ def _coordinates(
         "area": ("area", [site.name for site in sites], {"long_name": "name of the area"}),
         "slug": ("area", [site.slug for site in sites], {"long_name": "area in paths"}),
         "epoch": ("epoch", list(epochs), {"long_name": "middle year of the epoch"}),
-        "y": ("y", lattice.y(whole), {"standard_name": y_name, "units": units[1], "axis": "Y"}),
-        "x": ("x", lattice.x(whole), {"standard_name": x_name, "units": units[0], "axis": "X"}),
+        "y": ("y", lattice.y(whole), _axis("Y", y_name, units[1]), UNFILLED),
+        "x": ("x", lattice.x(whole), _axis("X", x_name, units[0]), UNFILLED),
         "spatial_ref": ((), 0, grid),
     }
 
 
+def _axis(axis: str, name: str, units: str) -> dict[str, str]:
+    return {"standard_name": name, "units": units, "axis": axis}
+
+
 def _attributes(folder: Path) -> dict[str, str]:
     record = Store(folder).get_json("run.json")
+    version = "rsei " + str(record["versions"].get("rsei", ""))
     return {
         "Conventions": "CF-1.10",
         "title": f"RSEI: {record['settings']['study']['name']}",
-        "source": "rsei " + str(record["versions"].get("rsei", "")),
+        "source": version,
+        "history": f"{record['timings']['started']} rsei run {record['study_file']}, {version}",
     }

@@ -1,6 +1,9 @@
 """Reports are made by tasks, and one data set holds the run."""
 
 import csv
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import geopandas as gpd
@@ -22,6 +25,14 @@ from rsei.engine.sources.errors import StudyError
 pytestmark = pytest.mark.slow
 
 NOTEBOOK = Path(__file__).parents[3] / "examples" / "open-a-run.ipynb"
+
+CHECKER = """
+from compliance_checker.runner import CheckSuite, ComplianceChecker
+CheckSuite.load_all_available_checkers()
+said = {"output_filename": "said.json", "output_format": "json"}
+ComplianceChecker.run_checker("run.nc", ["cf:1.10"], 0, "normal", **said)
+"""
+"""What writes a report on run.nc; in a process of its own, as it warns when it is imported."""
 
 OTHER = f'[[area]]\nname = "Other"\nbounds = {[119.80, 39.95, 119.88, 40.03]}\n'
 
@@ -133,6 +144,21 @@ def test_it_survives_a_netcdf_file(folder: Path, tmp_path: Path) -> None:
     with xr.open_dataset(tmp_path / "run.nc", engine="h5netcdf", decode_coords="all") as again:
         xr.testing.assert_equal(again["rsei"].load(), data["rsei"].load())
         assert "spatial_ref" in again.coords and again.attrs["Conventions"] == "CF-1.10"
+
+
+def test_a_checker_of_the_cf_conventions_finds_nothing(folder: Path, tmp_path: Path) -> None:
+    open_run(folder).to_netcdf(tmp_path / "run.nc", engine="h5netcdf")
+    subprocess.run([sys.executable, "-c", CHECKER], cwd=tmp_path, check=True, capture_output=True)
+    said = json.loads((tmp_path / "said.json").read_text())["cf:1.10"]
+    assert said["possible_points"] > 50
+    faults = {message for one in said["all_priorities"] for message in one["msgs"]}
+    # The checker asks for each letter of this attribute: its list of one name lacks a comma.
+    name = "longitude_of_projection_origin"
+    assert faults == {f"{x} is a required attribute for grid mapping sinusoidal" for x in name}
+    with xr.open_dataset(tmp_path / "run.nc", engine="h5netcdf") as saved:
+        grid = saved[saved["rsei"].attrs["grid_mapping"]].attrs
+    assert grid["grid_mapping_name"] == "sinusoidal" and grid[name] == 0
+    assert grid["semi_major_axis"] == pytest.approx(6371007.181)
 
 
 def test_an_unknown_area_is_a_clear_error(folder: Path) -> None:
