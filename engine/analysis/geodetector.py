@@ -1,7 +1,8 @@
 """Geographical detector: how much of the variance of the index the strata of a driver hold."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -11,7 +12,8 @@ from scipy import stats
 
 Floats = NDArray[np.float64]
 Strata = NDArray[np.intp]
-Cuts = Callable[[Floats, int], Floats]
+Cuts = Callable[[Floats, int], list[Floats]]
+"""``cuts(values, most)``: upper edges of all strata but the last, of 2 up to ``most`` strata."""
 
 STRATA = range(3, 9)
 """Numbers of strata that are tried. Source: Song et al. 2020, GIScience & Remote Sensing 57(5)."""
@@ -20,22 +22,47 @@ SAMPLE = 500
 """Most values from which natural breaks are sought: the search grows with their square."""
 
 
-def equal_width(values: Floats, strata: int) -> Floats:
-    """Upper edges of all strata but the last, of equal width.
+@dataclass(frozen=True)
+class Stratified:
+    """A driver in the strata that hold most of the index."""
 
-    >>> equal_width(np.array([0.0, 3.0, 6.0]), 3).tolist()
+    method: str
+    """How it was cut, a name in ``METHODS``; empty where it has no strata."""
+
+    strata: int
+    """Strata that hold a pixel."""
+
+    n: int
+    """Pixels that have both values."""
+
+    q: float
+    """Share of the variance of the index that the strata hold, 0 to 1."""
+
+    p: float
+    """The chance of as much without any effect."""
+
+    of_rows: Strata
+    """The stratum of each row of the table, -1 for none."""
+
+
+def equal_width(values: Floats, most: int) -> list[Floats]:
+    """Strata of equal width.
+
+    >>> equal_width(np.array([0.0, 3.0, 6.0]), 3)[1].tolist()
     [2.0, 4.0]
     """
-    return np.linspace(values.min(), values.max(), strata + 1)[1:-1]
+    low, high = values.min(), values.max()
+    return [np.linspace(low, high, strata + 1)[1:-1] for strata in range(2, most + 1)]
 
 
-def equal_count(values: Floats, strata: int) -> Floats:
-    """Upper edges of all strata but the last, of as many values each."""
-    return np.quantile(values, np.linspace(0, 1, strata + 1)[1:-1])
+def equal_count(values: Floats, most: int) -> list[Floats]:
+    """Strata of as many values each."""
+    shares = (np.linspace(0, 1, strata + 1)[1:-1] for strata in range(2, most + 1))
+    return [np.quantile(values, share) for share in shares]
 
 
-def natural(values: Floats, strata: int) -> Floats:
-    """Upper edges of all strata but the last, of the least squared deviation within them.
+def natural(values: Floats, most: int) -> list[Floats]:
+    """Strata of the least squared deviation within them.
 
     Exact for up to ``SAMPLE`` values; of more, as many quantiles stand for them.
 
@@ -45,26 +72,38 @@ def natural(values: Floats, strata: int) -> Floats:
     if ordered.size > SAMPLE:
         ordered = np.quantile(ordered, np.linspace(0, 1, SAMPLE))
     n = ordered.size
+    cost, inner = _deviation(ordered)
+    starts = [np.zeros(n, np.intp)]
+    for _ in range(1, most):
+        # Rows: where the last stratum begins; columns: where it ends. Best of all before it.
+        total = np.full((n, n), math.inf)
+        np.add(cost[:-1, None], inner[1:], out=total[1:])
+        starts.append(total.argmin(axis=0))
+        cost = total[starts[-1], np.arange(n)]
+    found = []
+    for strata in range(2, most + 1):
+        cuts, last = [], n - 1
+        for k in range(strata - 1, 0, -1):
+            last = int(starts[k][last]) - 1
+            cuts.append(ordered[last])
+        found.append(np.array(cuts[::-1]))
+    return found
+
+
+def _deviation(ordered: Floats) -> tuple[Floats, Floats]:
+    """Squared deviation of the first j + 1 values, (n,), and of the values i to j, (n, n).
+
+    Infinite where i > j.
+    """
+    size = np.arange(ordered.size + 1)
     centred = ordered - ordered.mean()
     sums = np.concatenate([[0.0], centred.cumsum()])
     squares = np.concatenate([[0.0], (centred**2).cumsum()])
-    cost = squares[1:] - sums[1:] ** 2 / np.arange(1, n + 1)  # of the first j + 1 in one stratum
-    starts = np.zeros((strata, n), np.intp)
-    for k in range(1, strata):
-        best = np.full(n, math.inf)
-        for last in range(k, n):
-            first = np.arange(k, last + 1)  # where the last stratum may begin
-            inner = squares[last + 1] - squares[first]
-            inner -= (sums[last + 1] - sums[first]) ** 2 / (last + 1 - first)
-            total = cost[first - 1] + inner
-            starts[k, last] = first[total.argmin()]
-            best[last] = total.min()
-        cost = best
-    cuts, last = [], n - 1
-    for k in range(strata - 1, 0, -1):
-        last = starts[k, last] - 1
-        cuts.append(ordered[last])
-    return np.array(cuts[::-1])
+    number = np.maximum(size[None, 1:] - size[:-1, None], 1)
+    inner = squares[None, 1:] - squares[:-1, None]
+    inner -= (sums[None, 1:] - sums[:-1, None]) ** 2 / number
+    inner[size[:-1, None] > size[None, :-1]] = math.inf
+    return inner[0], inner
 
 
 METHODS: dict[str, Cuts] = {"equal": equal_width, "quantile": equal_count, "natural": natural}
@@ -103,28 +142,35 @@ def stratified(values: Floats, cuts: Floats) -> Strata:
     return np.searchsorted(cuts, values, side="left")
 
 
-def factors(table: pd.DataFrame, drivers: Sequence[str]) -> pd.DataFrame:
-    """The strata of each driver that hold most: driver, method, strata, n, q, p.
+def stratified_drivers(table: pd.DataFrame, drivers: Sequence[str]) -> dict[str, Stratified]:
+    """Each driver in the strata that hold most of the table's ``rsei``.
 
-    All ``METHODS`` and 3 to 8 strata are tried; of equal q the fewer strata. One row a driver.
+    All ``METHODS`` and 3 to 8 strata are tried; of equal q the fewer strata.
     """
-    found = [_best(table, driver) for driver in drivers]
-    columns = ["driver", "method", "strata", "n", "q", "p"]
-    return pd.DataFrame([row for row, _ in found], columns=columns)
+    return {driver: _best(table, driver) for driver in drivers}
 
 
-def interactions(table: pd.DataFrame, drivers: Sequence[str]) -> pd.DataFrame:
+def factors(found: Mapping[str, Stratified]) -> pd.DataFrame:
+    """What each driver holds: driver, method, strata, n, q, p; one row a driver."""
+    rows = [
+        {"driver": driver, "method": one.method, "strata": one.strata}
+        | {"n": one.n, "q": one.q, "p": one.p}
+        for driver, one in found.items()
+    ]
+    return pd.DataFrame(rows, columns=["driver", "method", "strata", "n", "q", "p"])
+
+
+def interactions(rsei: Floats, found: Mapping[str, Stratified]) -> pd.DataFrame:
     """What two drivers hold together: first, second, n, q_first, q_second, q, kind.
 
     Each in its best strata, over the rows that have both. ``kind`` follows Wang and Xu 2017:
     weakened, one weakened, independent, enhanced or enhanced beyond the sum.
     """
     rows = []
-    best = {driver: _best(table, driver)[1] for driver in drivers}
-    rsei = table["rsei"].to_numpy(np.float64)
-    for first, second in combinations(drivers, 2):
-        both = np.isfinite(rsei) & (best[first] >= 0) & (best[second] >= 0)
-        a, b = best[first][both], best[second][both]
+    for first, second in combinations(found, 2):
+        strata = found[first].of_rows, found[second].of_rows
+        both = np.isfinite(rsei) & (strata[0] >= 0) & (strata[1] >= 0)
+        a, b = strata[0][both], strata[1][both]
         q_a, q_b = q_statistic(rsei[both], a)[0], q_statistic(rsei[both], b)[0]
         q = q_statistic(rsei[both], a * (b.max(initial=0) + 1) + b)[0]
         rows.append((first, second, int(both.sum()), q_a, q_b, q, kind(q_a, q_b, q)))
@@ -149,23 +195,20 @@ def kind(first: float, second: float, together: float) -> str:
     return "enhanced" if together < first + second else "enhanced beyond the sum"
 
 
-def _best(table: pd.DataFrame, driver: str) -> tuple[tuple[object, ...], Strata]:
-    """The row of a driver's best strata, and the stratum of each row of the table, -1 for none."""
+def _best(table: pd.DataFrame, driver: str) -> Stratified:
     rsei, values = (table[name].to_numpy(np.float64) for name in ("rsei", driver))
     both = np.isfinite(rsei) & np.isfinite(values)
-    y, x = rsei[both], values[both]
-    of_rows = np.full(len(table), -1, np.intp)
-    best: tuple[object, ...] = (driver, "", 0, int(both.sum()), math.nan, math.nan)
-    most = -math.inf
+    y, x, n = rsei[both], values[both], int(both.sum())
+    best = Stratified("", 0, n, math.nan, math.nan, np.full(len(table), -1, np.intp))
     if not x.size or x.min() == x.max():
-        return best, of_rows
-    for strata in STRATA:
-        for method, cuts in METHODS.items():
-            if x.size <= strata:
-                continue
-            labels = stratified(x, cuts(x, strata))
+        return best
+    cuts = {method: cut(x, STRATA[-1]) for method, cut in METHODS.items()}
+    for strata in (number for number in STRATA if number < x.size):
+        for method in METHODS:
+            labels = stratified(x, cuts[method][strata - 2])
             q, p = q_statistic(y, labels)
-            if q > most + 1e-12:
-                most, of_rows[both] = q, labels
-                best = (driver, method, np.unique(labels).size, int(both.sum()), q, p)
-    return best, of_rows
+            if not q <= best.q + 1e-12:  # also where there is none yet
+                of_rows = np.full(len(table), -1, np.intp)
+                of_rows[both] = labels
+                best = Stratified(method, np.unique(labels).size, n, q, p, of_rows)
+    return best

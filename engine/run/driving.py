@@ -12,7 +12,7 @@ from ..analysis.autocorrelation import gridded, moran
 from ..analysis.correlation import correlation, inflation, matrix
 from ..analysis.drivers import driver_table, usable
 from ..analysis.forest import BLANK, ForestSettings, split
-from ..analysis.geodetector import factors, interactions
+from ..analysis.geodetector import factors, interactions, stratified_drivers
 from ..report.tables import TABLES
 from ..report.tabular import write
 from ..sources.errors import InputError
@@ -192,14 +192,15 @@ def tables_of(pixels: pd.DataFrame, drivers: Sequence[str]) -> Frames:
         moran(gridded(x, y, pixels[name].to_numpy(np.float64))).row(name)
         for name in ("rsei", *drivers)
     ]
+    strata = stratified_drivers(pixels, drivers)
     return {
         "drivers": pixels,
         "correlation": correlation(pixels, drivers),
         "vif": inflation(pixels, drivers).replace(np.inf, np.nan),
         "matrix": matrix(pixels, drivers),
         "moran": pd.DataFrame(alike),
-        "geodetector": factors(pixels, drivers),
-        "interactions": interactions(pixels, drivers),
+        "geodetector": factors(strata),
+        "interactions": interactions(pixels["rsei"].to_numpy(np.float64), strata),
     }
 
 
