@@ -2,13 +2,18 @@
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterable, Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 import rasterio
 
+from ...kernels.launch import cores
 from .errors import GranuleError
 from .grids import SINUSOIDAL, SINUSOIDAL_500M, Window, tile_window, tiles
 from .products import products
@@ -49,6 +54,9 @@ NEVER_MADE = {
     ("MOD09A1", dt.date(2012, 7, 27)),
 }
 """Granules that do not exist: Terra was off in June 2001; the third is the demo's own gap."""
+
+MOST_PROCESSES = 4
+"""Processes that simulate the demo at most: each takes a second to start, and there is little."""
 
 Progress = Callable[[int, int], None]
 """Called with the number of granules written and to write."""
@@ -125,22 +133,52 @@ def demo_world(seed: int = DEMO_SEED) -> World:
 def write_demo(folder: Path, seed: int = DEMO_SEED, progress: Progress | None = None) -> None:
     """Write the demo's study: study.toml, granules/, inputs/ and truth/; what exists is kept."""
     folder.mkdir(parents=True, exist_ok=True)
+    years = sorted({epoch + shift for epoch in DEMO_EPOCHS for shift in (-1, 0, 1)})
+    shares = min(cores(), MOST_PROCESSES)
+    # The HDF4 library holds Python's lock while it packs, so threads would not help.
+    command = (sys.executable, "-P", "-m", __name__, str(folder), str(seed))
+    others = [
+        subprocess.Popen([*command, *map(str, years[share::shares])]) for share in range(1, shares)
+    ]
+    try:
+        _write_demo(folder, seed, years, shares, progress)
+        if any([one.wait() for one in others]):
+            raise RuntimeError("expected every year to be simulated, found a process that failed")
+    finally:
+        for one in others:
+            one.kill()
+    written_once(folder / "study.toml", lambda path: path.write_text(_study(), "utf-8"))
+
+
+def _write_demo(
+    folder: Path, seed: int, years: Sequence[int], shares: int, progress: Progress | None
+) -> None:
+    """Write what the demo needs beside granules, and the granules of the first share of years."""
     world, place = demo_world(seed), demo_place(seed)
     (folder / "inputs").mkdir(exist_ok=True)
     write_vectors(folder / "inputs", place)
     write_rasters(folder / "inputs", world, max(DEMO_EPOCHS), DEMO_EPOCHS)
     _write_truth(folder / "truth", world, place.areas_km2)
-    years = sorted({epoch + shift for epoch in DEMO_EPOCHS for shift in (-1, 0, 1)})
-    jobs = [(p, season_dates(p, years)) for p in ("MOD09A1.061", "MOD13A1.061", "MOD11A2.061")]
-    made = [(p[:7], date) for p, dates in jobs for date in dates if (p[:7], date) not in NEVER_MADE]
-    total = len(made) * len(tiles(DEMO_WINDOW))
-    written = 0
-    for product, dates in jobs:
-        for _ in _granules(folder / "granules", product, world, dates):
-            written += 1
-            if progress:
-                progress(written, total)
-    written_once(folder / "study.toml", lambda path: path.write_text(_study(), "utf-8"))
+    total, written = len(list(_demo_jobs(years))) * len(tiles(DEMO_WINDOW)), 0
+    for _ in _demo_granules(folder, world, years[::shares]):
+        written += 1
+        if progress:
+            progress(min(written * shares, total), total)
+
+
+def _demo_jobs(years: Iterable[int]) -> Iterator[tuple[str, dt.date]]:
+    """Product and date of what the demo's archive holds of some years."""
+    for product in ("MOD09A1.061", "MOD13A1.061", "MOD11A2.061"):
+        for date in season_dates(product, years):
+            if (product[:7], date) not in NEVER_MADE:
+                yield product, date
+
+
+def _demo_granules(folder: Path, world: World, years: Iterable[int]) -> Iterator[Path]:
+    """Write the demo's granules of some years, a path at a time."""
+    for product, jobs in groupby(_demo_jobs(years), key=itemgetter(0)):
+        dates = [date for _, date in jobs]
+        yield from _granules(folder / "granules", product, world, dates)
 
 
 def _write_truth(folder: Path, world: World, areas_km2: tuple[float, ...]) -> None:
@@ -242,3 +280,10 @@ seed = 1
 def _study() -> str:
     """The demo's study file."""
     return STUDY.format(epochs=", ".join(map(str, DEMO_EPOCHS)), year=max(DEMO_EPOCHS))
+
+
+if __name__ == "__main__":
+    for _ in _demo_granules(
+        Path(sys.argv[1]), demo_world(int(sys.argv[2])), [int(year) for year in sys.argv[3:]]
+    ):
+        pass
