@@ -17,7 +17,9 @@ from ..report.tables import TABLES
 from ..report.tabular import write
 from ..sources.errors import InputError
 from ..sources.geotiff import read_geotiff
+from ..sources.grids import Lattice
 from ..sources.rasters import on_lattice
+from ..sources.tiled import Tiled
 from .driver_settings import DriverRaster
 from .layers import Ground, LayerTask, RasterLayer, grounds
 from .nearness import MineLayers
@@ -44,6 +46,9 @@ class DriverTask:
     rule: ForestSettings | None
     """How pixels are split for the forest; None without one."""
 
+    lattice: Lattice
+    """The grid of the index."""
+
     stage = "analyse"
     tables = (
         "drivers",
@@ -69,7 +74,8 @@ class DriverTask:
     @property
     def inputs(self) -> tuple[str, ...]:
         """The index; layers that fail are left out."""
-        return (f"write {self.slug}/{self.ground.settings.year}",)
+        place, year = self.ground.place, self.ground.settings.year
+        return tuple(f"write {part.named(year)}" for part in place.parts)
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -79,7 +85,7 @@ class DriverTask:
     @property
     def read(self) -> int:
         """Bytes of the map, and of the layers."""
-        return (self.ground.place.window.size + 10 * self.ground.window.size) * 4
+        return (self.ground.place.pixels + 10 * self.ground.window.size) * 4
 
     @property
     def write(self) -> int:
@@ -89,16 +95,20 @@ class DriverTask:
     @property
     def memory(self) -> int:
         """Bytes of the map, the table, and correlograms on twice the grid."""
-        return self.ground.place.window.size * 24 + self.ground.window.size * 800 + (1 << 28)
+        return (
+            self.ground.place.pixels * (0 if self.ground.place.by_tile else 24)
+            + self.ground.window.size * 800
+            + (1 << 28)
+        )
 
     def key(self, store: Store) -> Key:
         """The map, the layers that there are, and the split."""
-        index = need(store, *self.inputs[0].split(" ", 1))
+        index = [need(store, *name.split(" ", 1)).key for name in self.inputs]
         found = {layer.name: marker.key for layer, marker in self._made(store)}
         rule = self.rule and {"validation": self.rule.validation, "seed": self.rule.seed}
         how = self.ground.key() | {"split": rule, "name": self.ground.place.area.name}
         how |= {"layers": {one.name: _described(one) for one in self.layers}}
-        return Key(self.stage, self.name, ALGORITHM, how, found | {"rsei": index.key})
+        return Key(self.stage, self.name, ALGORITHM, how, found | {"rsei": " ".join(index)})
 
     def _made(self, store: Store) -> list[tuple[LayerTask, Marker]]:
         """The layers that are there."""
@@ -139,8 +149,13 @@ class DriverTask:
 
     def _rsei(self, store: Store) -> NDArray[np.float32]:
         """The index on the grid: from the four nearest pixels, as in the study."""
-        path = store.folder / "rsei" / self.slug / f"{self.ground.settings.year}.tif"
-        return on_lattice(path, self.ground.lattice, self.ground.window, "bilinear")
+        year, place = self.ground.settings.year, self.ground.place
+        paths = [store.folder / f"rsei/{part.named(year)}.tif" for part in place.parts]
+        there = self.ground.lattice, self.ground.window
+        if not place.by_tile:
+            return on_lattice(paths[0], *there, "bilinear")
+        held = tuple((path, part.window) for path, part in zip(paths, place.parts, strict=True))
+        return Tiled(self.lattice, held).on_lattice(*there, "bilinear")
 
     def _unmined(self) -> list[str]:
         if self.ground.place.settings.mines:
@@ -237,4 +252,7 @@ def layers_of(ground: Ground, device: str) -> tuple[LayerTask, ...]:
 def driver_tasks(survey: Survey, device: str) -> tuple[DriverTask, ...]:
     """The table of each area; none where the study has no drivers."""
     rule = survey.study.forest
-    return tuple(DriverTask(ground, layers_of(ground, device), rule) for ground in grounds(survey))
+    return tuple(
+        DriverTask(ground, layers_of(ground, device), rule, survey.lattice)
+        for ground in grounds(survey)
+    )
