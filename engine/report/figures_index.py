@@ -24,6 +24,7 @@ from .style import (
     drawable,
     epoch_colours,
     figure,
+    reach,
     styled,
 )
 
@@ -85,12 +86,13 @@ def change_map(site: Site) -> Figure:
     before, after = site.rsei(first), site.rsei(last)
     sheet = Sheet.of(before)
     picture = sheet.picture(after) - sheet.picture(before)
-    known = np.abs(picture[np.isfinite(picture)])
-    reach = max(0.05, float(np.percentile(known, 99))) if known.size else 1.0
+    widest = reach(picture)
     with styled():
         drawing = figure(ONE_COLUMN * 1.35, ONE_COLUMN * 1.35 * sheet.aspect + 0.9)
         axes = drawing.subplots()
-        drawn = draw_map(axes, sheet, picture, site, cmap=CHANGE_MAP, norm=Normalize(-reach, reach))
+        drawn = draw_map(
+            axes, sheet, picture, site, cmap=CHANGE_MAP, norm=Normalize(-widest, widest)
+        )
         graticule(axes, sheet)
         scale_bar(axes, sheet, picture)
         north_arrow(axes, picture)

@@ -1,6 +1,8 @@
 """What a run found, as its figures and its page take it: tables, maps and outlines."""
 
+import math
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import rasterio.warp
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio.enums import Resampling
 from shapely.geometry.base import BaseGeometry
 
 from ..sources.areas import Area, areas
@@ -23,6 +27,9 @@ from .tabular import read as read_table
 
 DENSE = 200
 """Parts of a boundary's extent between two points of its outline once it is in degrees."""
+
+SEEN = 2400
+"""Most pixels along a side of a raster that is put together from tiles, for the eye alone."""
 
 
 @dataclass(frozen=True)
@@ -61,25 +68,66 @@ class Site:
     mines: tuple[BaseGeometry, ...]
     """Outlines of the mines, in degrees."""
 
+    def files(self, folder: str, epoch: int) -> tuple[Path, ...]:
+        """The rasters of an epoch in a folder of the run: one, or of a large area one a tile."""
+        return parts_of(self.folder / folder / self.slug / str(epoch))
+
     def rsei(self, epoch: int) -> Layer:
         """The map of an epoch."""
-        return read_layer(self.folder / f"rsei/{self.slug}/{epoch}.tif", 1)
+        return read_layer(self.files("rsei", epoch), 1)
 
     def band(self, epoch: int, name: str) -> Layer | None:
         """A band of an epoch's composite; None where the index was made without it."""
-        path = self.folder / f"composites/{self.slug}/{epoch}.tif"
-        if not path.is_file():
+        paths = self.files("composites", epoch)
+        if not paths:
             return None
-        with opened_tiff(path) as dataset:
+        with opened_tiff(paths[0]) as dataset:
             names = list(dataset.descriptions)
-        layer = read_layer(path, names.index(name) + 1) if name in names else None
+        layer = read_layer(paths, names.index(name) + 1) if name in names else None
         return layer if layer is not None and np.isfinite(layer.values).any() else None
 
 
-def read_layer(path: Path, band: int) -> Layer:
-    """One band of a raster of the run. Raises RasterError where it cannot be read."""
-    with opened_tiff(path) as dataset:
+def parts_of(base: Path) -> tuple[Path, ...]:
+    """The files of a raster by its path without an ending: itself, or one a tile, or none."""
+    whole = base.with_name(f"{base.name}.tif")
+    return (whole,) if whole.is_file() else tuple(sorted(base.glob("[!.]*.tif")))
+
+
+def read_layer(paths: tuple[Path, ...], band: int) -> Layer:
+    """One band of a raster of the run; of many tiles coarser, as much as a reader can see.
+
+    Raises RasterError where it cannot be read.
+    """
+    if len(paths) > 1:
+        return _put_together(paths, band)
+    with opened_tiff(paths[0]) as dataset:
         return Layer(dataset.read(band), dataset.crs.to_wkt(), dataset.transform)
+
+
+def _put_together(paths: tuple[Path, ...], band: int) -> Layer:
+    """Rasters of one grid as one, its pixels as many times larger as it takes to be ``SEEN``."""
+    with ExitStack() as stack:
+        tiles = [stack.enter_context(opened_tiff(path)) for path in paths]
+        west, south, east, north = np.array([tile.bounds for tile in tiles]).T
+        left, top = float(west.min()), float(north.max())
+        first = tiles[0].transform
+        width, height = (float(east.max()) - left) / first.a, (float(south.min()) - top) / first.e
+        times = max(1, math.ceil(max(width, height) / SEEN))
+        shape = math.ceil(round(height, 3) / times), math.ceil(round(width, 3) / times)
+        transform = Affine(first.a * times, 0, left, 0, first.e * times, top)
+        there = np.full(shape, np.nan, np.float32)
+        for tile in tiles:
+            rasterio.warp.reproject(
+                rasterio.band(tile, band),
+                there,
+                src_nodata=np.nan,
+                dst_transform=transform,
+                dst_crs=tile.crs,
+                dst_nodata=np.nan,
+                init_dest_nodata=False,
+                resampling=Resampling.average if times > 1 else Resampling.nearest,
+            )
+        return Layer(there, tiles[0].crs.to_wkt(), transform)
 
 
 @dataclass(frozen=True)
@@ -140,7 +188,7 @@ def sites(folder: Path, settings: Mapping[str, Any], base: Path) -> tuple[Site, 
         for area in _areas(part, base):
             maps = folder / "rsei" / area.slug
             wanted = sorted(settings["study"]["epochs"])
-            epochs = tuple(epoch for epoch in wanted if (maps / f"{epoch}.tif").is_file())
+            epochs = tuple(epoch for epoch in wanted if parts_of(maps / str(epoch)))
             if epochs:
                 outline = None if area.geometry.is_empty else in_degrees(area.geometry, area.crs)
                 mines = _mines(part, base, outline)

@@ -1,19 +1,25 @@
 """A catalogue of the run's rasters: a STAC collection with an item for each area and epoch."""
 
+import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
+from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import pandas as pd
+import pyarrow.parquet as pq
 import pystac
 import rasterio.warp
 import shapely
+from shapely.geometry.base import BaseGeometry
 
 from ..sources.grids import LONLAT
 from ..sources.rasterfiles import opened_tiff
-from .findings import Findings, Site
+from .findings import Findings, Site, in_degrees
 
 EXTENSIONS = (
     "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
@@ -57,7 +63,10 @@ def catalogue(findings: Findings, stored: Mapping[str, Committed]) -> dict[str, 
     ``stored`` has the checksum of each raster by its path in the run folder.
     """
     items = [
-        item(findings, site, epoch, stored) for site in findings.sites for epoch in site.epochs
+        item(findings, site, epoch, path, stored)
+        for site in findings.sites
+        for epoch in site.epochs
+        for path in site.files("rsei", epoch)
     ]
     record = collection(findings, items).to_dict(include_self_link=False, transform_hrefs=False)
     files = {"stac/collection.json": _json(record)}
@@ -78,46 +87,51 @@ def _json(record: Mapping[str, Any]) -> bytes:
 
 
 def item(
-    findings: Findings, site: Site, epoch: int, stored: Mapping[str, Committed]
+    findings: Findings, site: Site, epoch: int, path: Path, stored: Mapping[str, Committed]
 ) -> pystac.Item:
-    """The item of one area and epoch."""
-    with opened_tiff(findings.folder / f"rsei/{site.slug}/{epoch}.tif") as dataset:
+    """The item of one map: of an area and epoch, or of a tile of it."""
+    tile = path.stem if path.parent.name == str(epoch) else ""
+    with opened_tiff(path) as dataset:
         bounds = rasterio.warp.transform_bounds(dataset.crs, LONLAT, *dataset.bounds)
+        whole = in_degrees(shapely.box(*dataset.bounds), dataset.crs.to_wkt())
         grid = {
             "proj:code": None,
-            "proj:wkt2": dataset.crs.to_wkt(),
+            "proj:wkt2": dataset.crs.to_wkt(version="WKT2_2019"),
             "proj:shape": list(dataset.shape),
             "proj:transform": list(dataset.transform)[:6],
         }
-    box = [round(float(edge), 6) for edge in bounds]
-    outline = (
-        site.outline if site.outline is not None else shapely.box(box[0], box[1], box[2], box[3])
-    )
-    shape = shapely.set_precision(shapely.simplify(outline, 0.0006), 1e-5, mode="pointwise")
     first, last = seasons(findings.settings, epoch)
     found = pystac.Item(
-        id=f"{site.slug}-{epoch}",
-        geometry=json.loads(shapely.to_geojson(shape)),
-        bbox=box,
+        id="-".join(filter(None, (site.slug, str(epoch), tile))),
+        geometry=json.loads(shapely.to_geojson(_footprint(whole, site, bool(tile)))),
+        bbox=[round(float(edge), 6) for edge in bounds],
         datetime=None,
         properties=grid
         | {
-            "title": f"{site.name}, {epoch}",
+            "title": ", ".join(filter(None, (site.name, str(epoch), tile))),
             "start_datetime": _instant(first, time.min),
             "end_datetime": _instant(last, time(23, 59, 59)),
-            "created": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
             "processing:software": dict(findings.record["versions"]),
             "processing:level": "L4",
-            "rsei:settings": findings.settings["rsei"],
+            "rsei:settings": {k: v for k, v in findings.settings["rsei"].items() if v is not None},
         },
         stac_extensions=list(EXTENSIONS),
         collection="rsei",
     )
     for folder, (title, media) in ROLES.items():
-        name = f"{folder}/{site.slug}/{epoch}.tif"
+        name = f"{folder}/{path.relative_to(findings.folder / 'rsei').as_posix()}"
         if (findings.folder / name).is_file():
             found.add_asset(folder, _asset(findings, name, title, media, stored.get(name)))
     return found
+
+
+def _footprint(whole: BaseGeometry, site: Site, tiled: bool) -> BaseGeometry:
+    """What of the area a map holds, in degrees, coarse; its whole rectangle where none is known."""
+    shape = whole if site.outline is None else site.outline
+    if tiled and site.outline is not None:
+        part = shapely.intersection(shapely.make_valid(site.outline), whole)
+        shape = whole if part.is_empty or shapely.get_dimensions(part) < 2 else part
+    return shapely.set_precision(shapely.simplify(shape, 0.0006), 1e-5, mode="pointwise")
 
 
 def _asset(
@@ -128,10 +142,13 @@ def _asset(
             {
                 "name": band,
                 "data_type": str(dtype),
-                "nodata": "nan",
+                "nodata": "nan" if nodata is not None and math.isnan(nodata) else nodata,
+                "spatial_resolution": round(float(dataset.res[1]), 3),
                 **({"unit": unit} if unit else {}),
             }
-            for band, dtype, unit in zip(dataset.descriptions, dataset.dtypes, dataset.units)
+            for band, dtype, nodata, unit in zip(
+                dataset.descriptions, dataset.dtypes, dataset.nodatavals, dataset.units
+            )
         ]
     extra: dict[str, Any] = {"raster:bands": bands}
     if stored is not None:
@@ -184,18 +201,36 @@ def _instant(day: date, at: time) -> str:
     return datetime.combine(day, at).isoformat() + "Z"
 
 
-def index(files: Mapping[str, bytes]) -> gpd.GeoDataFrame:
-    """A row an item: id, area, epoch, path of the map, and outline in degrees."""
+def index(files: Mapping[str, bytes]) -> bytes:
+    """The items as one GeoParquet file, a row an item and a column a property.
+
+    Source: stac-geoparquet specification 1.0.0.
+    """
     records = [json.loads(data) for name, data in files.items() if name != "stac/collection.json"]
-    rows = [
-        {
-            "id": record["id"],
-            "title": record["properties"]["title"],
-            "start_datetime": record["properties"]["start_datetime"],
-            "end_datetime": record["properties"]["end_datetime"],
-            "rsei": record["assets"]["rsei"]["href"],
-        }
-        for record in records
-    ]
-    shapes = [shapely.from_geojson(json.dumps(record["geometry"])) for record in records]
-    return gpd.GeoDataFrame(rows, geometry=shapes, crs=LONLAT)
+    frame = gpd.GeoDataFrame(
+        [_row(record) for record in records],
+        geometry=[shapely.from_geojson(json.dumps(record["geometry"])) for record in records],
+        crs=LONLAT,
+    )
+    frame["datetime"] = pd.to_datetime(frame["datetime"], utc=True)  # none, but of that type
+    plain = io.BytesIO()
+    frame.to_parquet(plain, schema_version="1.1.0")
+    table = pq.read_table(plain)
+    said = json.dumps({"version": "1.0.0"}).encode()
+    found = io.BytesIO()
+    pq.write_table(
+        table.replace_schema_metadata({**table.schema.metadata, b"stac-geoparquet": said}), found
+    )
+    return found.getvalue()
+
+
+def _row(record: Mapping[str, Any]) -> dict[str, Any]:
+    """An item with its properties beside its other fields, its box by edge, its times as times."""
+    row = {k: v for k, v in record.items() if k not in ("properties", "geometry")}
+    row["bbox"] = dict(zip(("xmin", "ymin", "xmax", "ymax"), record["bbox"]))
+    times = {
+        name: pd.to_datetime(value, utc=True)
+        for name, value in record["properties"].items()
+        if name.endswith("datetime")
+    }
+    return row | dict(record["properties"]) | times

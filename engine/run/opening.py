@@ -35,6 +35,9 @@ STANDARD_NAMES: Mapping[str, str] = {
 }
 """Names of variables that the CF conventions know."""
 
+CHUNK = 2400
+"""Pixels along a side of what is read at a time: a tile of the products."""
+
 UNFILLED = {"_FillValue": None}
 """Encoding of coordinates: CF forbids them a value that stands for none, which xarray writes."""
 
@@ -53,8 +56,7 @@ def open_run(path: Path | str, areas: Sequence[str] | None = None) -> xr.Dataset
         there = ", ".join(site.name for site in found) or "none"
         raise StudyError(f"{folder}: expected the areas {areas or 'of a run'}, found {there}")
     lattice = _lattice(chosen[0])
-    windows = {site.slug: window_in(_map(site, site.epochs[0]), lattice) for site in chosen}
-    whole = _around(list(windows.values()))
+    whole = _around([_window(site, lattice) for site in chosen])
     epochs = sorted({epoch for site in chosen for epoch in site.epochs})
     layers = {
         name: (
@@ -74,13 +76,14 @@ def _described(name: str) -> dict[str, str]:
     return {"long_name": about, "units": unit, "grid_mapping": "spatial_ref", **known}
 
 
-def _map(site: Site, epoch: int) -> Path:
-    return site.folder / f"rsei/{site.slug}/{epoch}.tif"
-
-
 def _lattice(site: Site) -> Lattice:
-    with opened_tiff(_map(site, site.epochs[0])) as dataset:
+    with opened_tiff(site.files("rsei", site.epochs[0])[0]) as dataset:
         return Lattice.of(dataset.crs.to_wkt(), dataset.transform)
+
+
+def _window(site: Site, lattice: Lattice) -> Window:
+    """The pixels of a site: its map, or its maps of a tile each."""
+    return _around([window_in(path, lattice) for path in site.files("rsei", site.epochs[0])])
 
 
 def _around(windows: Sequence[Window]) -> Window:
@@ -99,28 +102,38 @@ def _stack(
 
 def _layer(site: Site, name: str, epoch: int, lattice: Lattice, whole: Window) -> da.Array:
     folder, band, _, _ = VARIABLES[name]
-    path = site.folder / f"{folder}/{site.slug}/{epoch}.tif"
-    if epoch not in site.epochs or not path.is_file():
-        return da.full(whole.shape, np.nan, np.float32)
-    window = window_in(path, lattice)
-    block = da.map_blocks(
+    paths = site.files(folder, epoch) if epoch in site.epochs else ()
+    if not paths:
+        return da.full(whole.shape, np.nan, np.float32, chunks=CHUNK)
+    files = [(path, window_in(path, lattice)) for path in paths]
+    return da.map_blocks(
         _read,
-        path,
-        lattice,
-        window,
-        band,
+        files=files,
+        lattice=lattice,
+        whole=whole,
+        band=band,
         dtype=np.float32,
-        chunks=((window.height,), (window.width,)),
+        chunks=da.core.normalize_chunks(CHUNK, whole.shape),
         meta=np.empty((0, 0), np.float32),
     )
-    above, left = window.top - whole.top, window.left - whole.left
-    margins = (above, whole.bottom - window.bottom), (left, whole.right - window.right)
-    return da.pad(block, margins, constant_values=np.nan)
 
 
-def _read(path: Path, lattice: Lattice, window: Window, band: int) -> NDArray[np.float32]:
-    layer: NDArray[np.float32] = read_geotiff(path, lattice, window, [band])[0]
-    return layer
+def _read(
+    files: Sequence[tuple[Path, Window]],
+    lattice: Lattice,
+    whole: Window,
+    band: int,
+    block_info: Mapping[None, Any],
+) -> NDArray[np.float32]:
+    """A chunk of the whole window, from each of the files that has pixels of it."""
+    (top, bottom), (left, right) = block_info[None]["array-location"]
+    wanted = Window(whole.top + top, whole.left + left, bottom - top, right - left)
+    found = np.full(wanted.shape, np.nan, np.float32)
+    for path, window in files:
+        part = wanted & window
+        if part.size:
+            found[part.slices(wanted)] = read_geotiff(path, lattice, part, [band])[0]
+    return found
 
 
 def _coordinates(

@@ -10,6 +10,7 @@ from typing import Any
 from ..report import figures, guide, stac
 from ..report.findings import Findings, sites
 from ..report.page import page
+from ..report.rasters import for_a_gis
 from ..report.tables import TABLES as DESCRIBED
 from ..report.tabular import read as read_table
 from ..report.wording import comparison
@@ -120,7 +121,7 @@ class FiguresTask(ReportTask):
         return tuple(f"figures/{self.slug}/maps.{kind}" for kind in figures.KINDS)
 
     def make(self, store: Store, draft: Draft) -> None:
-        """Draw each figure, and put the style of QGIS beside each map.
+        """Draw each figure, and put beside each map what a GIS is to show.
 
         Raises InputError for an area without any map.
         """
@@ -137,8 +138,8 @@ class FiguresTask(ReportTask):
                     draft.paths[name].write_bytes(data)
                 else:
                     store.put(store.folder / name, data)
-        for epoch in site.epochs:
-            store.put(store.folder / f"rsei/{self.slug}/{epoch}.qml", guide.style())
+        for name, data in for_a_gis(site):
+            store.put(store.folder / name, data)
         withdrawn(store, f"figures/{self.slug}", figures.OF_AN_AREA, names)
         draft.payload["figures"] = sorted(names)
 
@@ -184,9 +185,7 @@ class PageTask(ReportTask):
         files = stac.catalogue(found, stored)
         for name, data in files.items():
             store.put(store.folder / name, data)
-        table = io.BytesIO()
-        stac.index(files).to_parquet(table)
-        store.put(store.folder / "stac/items.parquet", table.getvalue())
+        store.put(store.folder / "stac/items.parquet", stac.index(files))
 
 
 def withdrawn(

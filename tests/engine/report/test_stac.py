@@ -2,15 +2,23 @@
 
 import hashlib
 import json
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pyarrow.parquet as pq
 import pystac
 import pytest
 import rasterio
 import rasterio.warp
+import shapely.geometry
+from pystac.extensions.file import FileExtension
+from pystac.extensions.processing import ProcessingExtension
+from pystac.extensions.projection import ProjectionExtension
+from pystac.extensions.raster import RasterExtension
+from pystac.validation.stac_validator import JsonSchemaSTACValidator
+from stac_geoparquet.arrow import stac_table_to_items
 
 from rsei.engine.report.stac import EXTENSIONS, seasons
 
@@ -28,6 +36,31 @@ def test_it_has_an_item_for_every_map(collection: pystac.Collection, folder: Pat
     assert found == {f"{path.parent}-{path.stem}" for path in maps}
 
 
+def test_it_is_valid_by_the_schemas_of_the_specification(
+    collection: pystac.Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that pystac brings along, and so without any network."""
+    for one in (collection, *collection.get_items()):
+        monkeypatch.setattr(one, "stac_extensions", [])
+        assert one.validate()
+
+
+def test_it_is_valid_by_the_schemas_of_its_extensions(
+    collection: pystac.Collection, real_data: Path
+) -> None:
+    folder = real_data / "stac-extensions"
+    if not folder.is_dir():
+        pytest.skip(f"no schemas of STAC extensions in {folder}")
+    validator = JsonSchemaSTACValidator()
+    for address in EXTENSIONS:
+        name, version = address.split("/")[-3:-1]
+        validator.schema_cache[address] = json.loads(
+            (folder / f"{name}-{version}.json").read_text()
+        )
+    for item in collection.get_items():
+        assert item.validate(validator=validator)
+
+
 def test_it_reads_back_as_it_was_written(collection: pystac.Collection) -> None:
     """pystac's own model of the specification takes every field, and gives it back."""
     for item in collection.get_items():
@@ -35,6 +68,22 @@ def test_it_reads_back_as_it_was_written(collection: pystac.Collection) -> None:
         assert again.to_dict(include_self_link=False) == item.to_dict(include_self_link=False)
         assert item.collection_id == collection.id and item.get_parent() is not None
         assert set(item.stac_extensions) == set(EXTENSIONS)
+
+
+def test_extensions_are_understood(collection: pystac.Collection, folder: Path) -> None:
+    """By pystac's model of each, in the version that the item names."""
+    for item in collection.get_items():
+        grid = ProjectionExtension.ext(item)
+        assert grid.wkt2 is not None and grid.wkt2.startswith("PROJCRS[")
+        assert ProcessingExtension.ext(item).level == "L4"
+        asset = item.assets["rsei"]
+        (band,) = RasterExtension.ext(asset).bands or []
+        with rasterio.open(folder / "stac" / asset.href) as dataset:
+            assert band.nodata == "nan" and str(band.data_type) == dataset.dtypes[0]
+            assert band.unit == "1"
+            assert band.spatial_resolution == pytest.approx(dataset.res[0], abs=1e-3)
+        size, path = FileExtension.ext(asset).size, folder / "stac" / asset.href
+        assert size == path.stat().st_size
 
 
 def test_checksums_are_those_of_the_files(collection: pystac.Collection, folder: Path) -> None:
@@ -71,10 +120,27 @@ def test_the_extent_holds_every_item(collection: pystac.Collection) -> None:
         assert start.date().isoformat() <= item.properties["start_datetime"][:10]
 
 
-def test_the_index_has_a_row_for_every_item(collection: pystac.Collection, folder: Path) -> None:
+def test_the_index_is_the_items(collection: pystac.Collection, folder: Path) -> None:
+    """Read by the package of the specification's authors."""
+    table = pq.read_table(folder / "stac" / "items.parquet")
+    found = {item["id"]: item for item in stac_table_to_items(table)}
+    for item in collection.get_items():
+        record = json.loads((folder / "stac" / f"{item.id}.json").read_text())
+        there = found.pop(item.id)
+        times = ("start_datetime", "end_datetime")
+        for one in (record, there):
+            for name in times:
+                one["properties"][name] = datetime.fromisoformat(one["properties"][name])
+        assert there == record
+    assert not found
+
+
+def test_the_index_is_a_map(collection: pystac.Collection, folder: Path) -> None:
     table = gpd.read_parquet(folder / "stac" / "items.parquet")
-    assert set(table["id"]) == {item.id for item in collection.get_items()}
     assert table.crs == "OGC:CRS84" and table.geometry.is_valid.all()
+    for item in collection.get_items():
+        (row,) = table[table["id"] == item.id].itertuples()
+        assert row.geometry.equals_exact(shapely.geometry.shape(item.geometry), 1e-9)
 
 
 def test_nothing_in_it_depends_on_where_it_lies(folder: Path) -> None:

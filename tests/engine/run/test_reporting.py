@@ -15,6 +15,7 @@ import rasterio
 import shapely
 import studies
 import xarray as xr
+from rasterio.transform import rowcol
 
 from rsei.engine.run import reporting
 from rsei.engine.run.opening import VARIABLES, open_run
@@ -34,7 +35,8 @@ ComplianceChecker.run_checker("run.nc", ["cf:1.10"], 0, "normal", **said)
 """
 """What writes a report on run.nc; in a process of its own, as it warns when it is imported."""
 
-OTHER = f'[[area]]\nname = "Other"\nbounds = {[119.80, 39.95, 119.88, 40.03]}\n'
+OTHER = f'[[area]]\nname = "Other"\nbounds = {[119.80, 39.95, 119.88, 40.03]}\nby_tile = true\n'
+"""An area that is worked on by tiles, of which it has two."""
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +106,34 @@ def test_the_guide_names_every_table_and_nothing_else(reported: Path) -> None:
     assert text.count("### `tables/") == len(list((reported / "tables").iterdir()))
 
 
-def test_each_map_has_its_style(reported: Path) -> None:
-    maps = sorted((reported / "rsei").rglob("*.tif"))
-    assert len(maps) == 4 and all(path.with_suffix(".qml").is_file() for path in maps)
+def test_an_area_by_tiles_is_shown_as_one(reported: Path) -> None:
+    site = next(one for one in reporting.findings(Store(reported)).sites if one.slug == "other")
+    tiles = site.files("rsei", studies.EPOCHS[0])
+    whole, valid = site.rsei(studies.EPOCHS[0]), 0
+    for path in tiles:
+        with rasterio.open(path) as dataset:
+            row, column = rowcol(whole.transform, *dataset.xy(0, 0))
+            values = dataset.read(1)
+        part = whole.values[row : row + values.shape[0], column : column + values.shape[1]]
+        np.testing.assert_array_equal(part, values)
+        valid += np.isfinite(values).sum()
+    assert len(tiles) == 2 and np.isfinite(whole.values).sum() == valid > 0
+    items = {path.stem for path in (reported / "stac").glob("other-*.json")}
+    assert items == {f"other-{epoch}-{path.stem}" for epoch in studies.EPOCHS for path in tiles}
+    assert (reported / f"rsei/other/{studies.EPOCHS[0]}.qml").is_file()
+    assert '"slug":"other"' in (reported / "report.html").read_text()
+
+
+def test_tiles_are_coarser_where_nobody_could_see_them(
+    reported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = next(one for one in reporting.findings(Store(reported)).sites if one.slug == "other")
+    fine = site.rsei(studies.EPOCHS[0])
+    monkeypatch.setattr("rsei.engine.report.findings.SEEN", max(fine.values.shape) // 2 + 1)
+    coarse = site.rsei(studies.EPOCHS[0])
+    assert coarse.transform.a == 2 * fine.transform.a
+    assert coarse.values.shape == tuple(-(-side // 2) for side in fine.values.shape)
+    assert np.nanmean(coarse.values) == pytest.approx(np.nanmean(fine.values), abs=0.02)
 
 
 def test_no_run_is_a_clear_error(tmp_path: Path) -> None:
@@ -119,17 +146,22 @@ def test_one_data_set_holds_every_raster(folder: Path) -> None:
     assert data.sizes["area"] == 2 and data["epoch"].values.tolist() == list(studies.EPOCHS)
     for name, (stage, band, _, units) in VARIABLES.items():
         assert data[name].attrs["units"] == units and data[name].attrs["long_name"]
-        for slug in ("town", "other"):
-            with rasterio.open(folder / f"{stage}/{slug}/{studies.EPOCHS[0]}.tif") as dataset:
-                expected = dataset.read(band)
-                x, y = dataset.xy(0, 0)
+        for slug, number in {"town": 1, "other": 2}.items():
             there = data[name].swap_dims(area="slug").sel(slug=slug, epoch=studies.EPOCHS[0])
-            row = int(np.argmin(abs(there["y"].values - y)))
-            column = int(np.argmin(abs(there["x"].values - x)))
-            found = there.values
-            part = found[row : row + expected.shape[0], column : column + expected.shape[1]]
-            np.testing.assert_array_equal(part, expected)
-            assert np.isfinite(found).sum() == np.isfinite(expected).sum()
+            found, known = there.values, 0
+            paths = sorted((folder / stage / slug).rglob(f"*{studies.EPOCHS[0]}*.tif"))
+            paths += sorted((folder / stage / slug / str(studies.EPOCHS[0])).glob("*.tif"))
+            assert len(paths) == number
+            for path in paths:
+                with rasterio.open(path) as dataset:
+                    expected = dataset.read(band)
+                    x, y = dataset.xy(0, 0)
+                row = int(np.argmin(abs(there["y"].values - y)))
+                column = int(np.argmin(abs(there["x"].values - x)))
+                part = found[row : row + expected.shape[0], column : column + expected.shape[1]]
+                np.testing.assert_array_equal(part, expected)
+                known += np.isfinite(expected).sum()
+            assert np.isfinite(found).sum() == known > 0
 
 
 def test_pixels_are_read_when_they_are_used(folder: Path) -> None:

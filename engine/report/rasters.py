@@ -1,0 +1,54 @@
+"""Maps for a GIS: grades of the index as classes, and how each map of a run is to be shown."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ..analysis.grades import GRADES, edges_of, grade
+from ..sources.geotiff import Form, cog
+from ..sources.grids import Lattice
+from ..sources.rasterfiles import opened_tiff
+from . import qgis
+from .findings import Site, parts_of, read_layer
+from .style import CHANGE_MAP, RSEI_MAP, grades_map, reach
+
+SCHEME = "five"
+"""The grades that are mapped."""
+
+
+def for_a_gis(site: Site) -> Iterator[tuple[str, bytes]]:
+    """Files that belong to the maps of an area, by their path in the run folder."""
+    for epoch in site.epochs:
+        yield f"rsei/{site.slug}/{epoch}.qml", qgis.ramp(RSEI_MAP, 0, 1)
+        for path in site.files("rsei", epoch):
+            base = path.relative_to(site.folder / "rsei").with_suffix("").as_posix()
+            yield f"grades/{base}.tif", graded(path)
+            yield f"grades/{base}.tif.aux.xml", qgis.categories(GRADES[SCHEME])
+            yield f"grades/{base}.qml", qgis.classes(GRADES[SCHEME], _shades())
+    changes = {path.stem for path in (site.folder / "change" / site.slug).glob("[!.]*")}
+    signed = [f"trends/{site.slug}", *(f"change/{site.slug}/{pair}" for pair in sorted(changes))]
+    for base in signed:
+        if parts := parts_of(site.folder / base):
+            widest = reach(read_layer(parts, 1).values, 0)
+            yield f"{base}.qml", qgis.ramp(CHANGE_MAP, -widest, widest)
+
+
+def graded(path: Path) -> bytes:
+    """The grade of each pixel of a map of RSEI, from 1, and 0 where there is none, as a COG."""
+    with opened_tiff(path) as dataset:
+        rsei, crs, transform = dataset.read(1), dataset.crs.to_wkt(), dataset.transform
+        tags = {k: v for k, v in dataset.tags().items() if k != "AREA_OR_POINT"}
+    known = np.isfinite(rsei)
+    found = np.where(known, 1 + grade(np.where(known, rsei, 0), SCHEME), 0).astype(np.uint8)
+    shades = ((0, 0, 0, 0), *((*map(int, shade), 255) for shade in np.rint(255 * _shades()[:, :3])))
+    colours = {number: (r, g, b, a) for number, (r, g, b, a) in enumerate(shades)}
+    lattice = Lattice.of(crs, transform)
+    form = Form(("grade",), "uint8", 0, ("1",), tags | {"grades": SCHEME}, colours=colours)
+    return cog(found[None], lattice, lattice.window(transform, rsei.shape), form)
+
+
+def _shades() -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """Red, green, blue and opacity of each grade, 0 to 1."""
+    colours, _ = grades_map([float(edge) for edge in edges_of(SCHEME)])
+    return np.asarray(colours(np.arange(len(GRADES[SCHEME]))), np.float64)
