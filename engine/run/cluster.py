@@ -3,20 +3,28 @@
 import cProfile
 import time
 import traceback
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from ...kernels.launch import cores
 from ..sources.errors import MachineError, RseiError
 from .disk import fleeting
-from .orders import Progress, RunOptions, Stop
+from .orders import Device, Progress, RunOptions, Stop
 from .store import Store
 from .tasks import Done, Missing, Task, carry_out
 
 PAUSES = (1.0, 5.0)
 """Seconds to wait before a task is tried again whose file system failed for a moment."""
+
+
+BESIDE = frozenset({"composite", "project", "write"})
+"""Stages whose tasks may run side by side in one process: they pack and unpack small rasters, each
+on one core and without Python's lock. The others use all cores themselves, or draw."""
 
 
 class TaskError(RseiError):
@@ -47,14 +55,33 @@ class Crew(Protocol):
 
 
 class Alone:
-    """This process, one task after the other; a task uses every core for itself."""
+    """This process: one task after the other, and up to ``threads`` of small ones side by side.
+
+    Those that run side by side take ``memory`` bytes at most.
+    """
+
+    def __init__(self, threads: int = 1, memory: int = 0) -> None:
+        self.threads, self.memory = threads, memory
 
     def each(self, tasks: Iterable[Task], store: Store, stop: Stop) -> Iterator[Done | Failed]:
         """What came of each task, in their order."""
-        for task in tasks:
-            if stop.asked:
-                return
-            yield attempt(task, store)
+        running: deque[tuple[Task, Future[Done | Failed]]] = deque()
+        with ThreadPoolExecutor(self.threads, "task") as pool:
+            for task in tasks:
+                while running and not self._has_room(task, [other for other, _ in running]):
+                    yield running.popleft()[1].result()
+                if stop.asked:
+                    break
+                if self.threads > 1 and task.stage in BESIDE:
+                    running.append((task, pool.submit(attempt, task, store)))
+                else:
+                    yield attempt(task, store)
+            while running:
+                yield running.popleft()[1].result()
+
+    def _has_room(self, task: Task, others: list[Task]) -> bool:
+        needed = task.memory + sum(other.memory for other in others)
+        return task.stage in BESIDE and len(others) < self.threads and needed <= self.memory
 
 
 def attempt(task: Task, store: Store) -> Done | Failed:
@@ -98,15 +125,19 @@ def _profiled(file: Path | None) -> Iterator[None]:
 
 
 @contextmanager
-def crew(options: RunOptions, memory: int, progress: Progress) -> Iterator[Crew]:
+def crew(
+    options: RunOptions, memory: int, progress: Progress, device: Device = "cpu"
+) -> Iterator[Crew]:
     """Who carries out the tasks: a running cluster, ``memory`` bytes of processes, or this one.
 
     Raises MachineError where the scheduler does not answer, StudyError where the workers' share of
     the memory is too small.
     """
     if options.scheduler is None and options.workers < 2:
+        # A profile follows one thread, and a GPU has the memory for one task.
+        beside = options.profile is None and device == "cpu"
         with _profiled(options.profile):
-            yield Alone()
+            yield Alone(cores() if beside else 1, memory)
         return
     from . import workers  # takes a second to import
 

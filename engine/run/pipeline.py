@@ -182,8 +182,8 @@ def run(study: Study, options: RunOptions, progress: Progress, stop: Stop | None
             refuse_damaged(journal)
             progress.say(f"device: {processor.device}, {processor.reason}")
             tally = Tally(options.limit)
-            ready = Ready(store)
-            with crew(options, study.compute.memory_bytes, progress) as people, stop.patiently():
+            ready, memory = Ready(store), study.compute.memory_bytes
+            with crew(options, memory, progress, processor.device) as people, stop.patiently():
                 for stage, make in _until(options.until):
                     tasks = make(found, processor.device)
                     ready.add(tasks)

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import shapely
@@ -28,6 +29,9 @@ from .vectors import read
 
 BLOCK = 1 << 18
 """Pixels carried to the boundary's CRS at a time: 2 MB an array stays in the cache."""
+
+PREPARED = Lock()
+"""A prepared geometry builds its index when it is first asked, and may serve one thread alone."""
 
 PIECES = 512
 """Parts into which the sides of a boundary's extent are cut before it is carried to a lattice.
@@ -133,9 +137,10 @@ def inside(area: Area, lattice: Lattice, window: Window) -> NDArray[np.bool_]:
     A centre exactly on the boundary is outside, so that no pixel is in two areas that share it.
     """
     result = np.empty(window.shape, dtype=bool)
-    shapely.prepare(area.geometry)
-    for strip in window.strips(max(1, BLOCK // max(1, window.width))):
-        result[strip.slices(window)] = inside_strip(area, lattice, strip)
+    with PREPARED:
+        shapely.prepare(area.geometry)
+        for strip in window.strips(max(1, BLOCK // max(1, window.width))):
+            result[strip.slices(window)] = inside_strip(area, lattice, strip)
     return result
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import get_ident
 from typing import Self
 
 import numpy as np
@@ -193,9 +194,14 @@ LONLAT = "OGC:CRS84"
 """Longitude and latitude in degrees on WGS84, in this order."""
 
 
-@lru_cache(maxsize=64)
 def carrier(source: str, target: str) -> Transformer:
     """Carries x, y of one CRS to another; raises GridError where PROJ knows no way."""
+    return _carrier(source, target, get_ident())
+
+
+@lru_cache(maxsize=64)
+def _carrier(source: str, target: str, thread: int) -> Transformer:
+    """PROJ's own object may serve one thread alone."""
     try:
         return Transformer.from_crs(source, target, always_xy=True)
     except ProjError as error:
