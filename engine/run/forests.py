@@ -107,7 +107,7 @@ class ForestTask:
     @property
     def memory(self) -> int:
         """Bytes of the trees while they grow, of their votes, and of what judges them."""
-        return self.ground.window.size * self.settings.trees * 150 + (1 << 29)
+        return self.ground.count * self.settings.trees * 150 + (1 << 29)
 
     def key(self, store: Store) -> Key:
         """The table and the settings."""

@@ -23,6 +23,7 @@ from ..sources.rasters import laid, method, require_cover, scaled
 from ..sources.resampling import Method
 from .devices import home
 from .driver_settings import DriverRaster
+from .places import about
 from .store import Draft, Key, Store
 from .study import DriversSettings
 from .survey import Place, Survey
@@ -67,6 +68,11 @@ class Ground:
     def padded(self) -> Window:
         """That rectangle with the margin in which mines count."""
         return self._grid[2]
+
+    @property
+    def count(self) -> int:
+        """Pixels of the area, about."""
+        return min(self.window.size, about(self.place.area, self.lattice))
 
     @cached_property
     def inside(self) -> NDArray[np.bool_]:

@@ -1,20 +1,18 @@
 """Which stages run in which order: the one place that calls them."""
 
 import os
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ..sources.errors import GranuleError, Interrupted, MachineError, RseiError, StudyError
+from ..sources.errors import Interrupted, StudyError
 from .analyses import area_tasks
-from .cluster import Crew, Failed, crew
+from .budgets import refusal, shared
+from .cluster import crew
 from .composites import composite_tasks, water_tasks
 from .devices import choice, versions
-from .driving import DriverTask, driver_tasks, layer_tasks
-from .forests import ForestTask, forest_tasks
+from .driving import driver_tasks, layer_tasks
+from .forests import forest_tasks
 from .journal import Journal, refuse_damaged
-from .layers import LayerTask
 from .maps import index_tasks, write_tasks
 from .orders import (
     STAGES,
@@ -34,12 +32,13 @@ from .reductions import reduce_tasks
 from .reporting import figure_tasks, page_tasks
 from .runtables import table_tasks
 from .scales import scale_tasks
-from .shards import Ready, Shard
+from .shards import Ready
 from .store import Store
 from .study import Study
 from .survey import Survey, survey
-from .tasks import Done, Task, committed
+from .tasks import Task, committed
 from .upkeep import RUN, expect_run, joined
+from .waves import Tally, Team, carry_out_wave, share
 
 WAVES: tuple[tuple[str, Callable[[Survey, str], tuple[Task, ...]]], ...] = (
     ("partial", partial_tasks),
@@ -60,49 +59,6 @@ WAVES: tuple[tuple[str, Callable[[Survey, str], tuple[Task, ...]]], ...] = (
 )
 """Stage, and what makes its tasks of the survey and the processor: a wave needs those before."""
 
-SPARED = LayerTask, DriverTask, ForestTask
-"""Tasks that a study can do without: where all of them fail, it goes on and says so."""
-
-
-@dataclass
-class Tally:
-    """What came of a run so far."""
-
-    left: int | None
-    """Tasks that may still be carried out; None: any number."""
-
-    done: int = 0
-    """Tasks carried out."""
-
-    committed: int = 0
-    """Tasks found done."""
-
-    failed: list[Failed] = field(default_factory=list)
-    """Tasks given up."""
-
-    lost: set[str] = field(default_factory=set)
-    """Tasks given up, and those that cannot be done without them, as ``stage name``."""
-
-    spent: bool = False
-    """Whether tasks were left for another time."""
-
-    left_to_others: int = 0
-    """Tasks of other shares, and those that wait for them."""
-
-
-@dataclass(frozen=True)
-class Team:
-    """Who takes part in a run."""
-
-    people: Crew
-    """Who carries out the tasks."""
-
-    progress: Progress
-    """Who watches."""
-
-    stop: Stop
-    """Who may end it."""
-
 
 def plan(study: Study) -> Plan:
     """What a run would do; changes nothing.
@@ -112,13 +68,14 @@ def plan(study: Study) -> Plan:
     found = survey(study)
     store = Store(study.study.out)
     processor = choice(study.compute.device, _size(found))
+    waves = _waves(found, store)
     return Plan(
         study=study.study.name,
         out=study.study.out,
         device=f"{processor.device} ({processor.reason})",
         budget=study.compute.memory_bytes,
         areas=tuple((place.area.name, place.window.size) for place in found.places),
-        stages=_stage_plans(found, store),
+        stages=_stage_plans(waves),
         granules=found.used,
         skipped=len(found.catalogue.skipped),
         bad=tuple((bad.path, bad.reason) for bad in found.bad),
@@ -127,8 +84,22 @@ def plan(study: Study) -> Plan:
             for product, day, tile, status in found.coverage()
             if status == "missing"
         ),
-        warnings=found.warnings,
+        warnings=(*found.warnings, *_refusals(waves, study.compute.memory_bytes)),
     )
+
+
+Waves = list[tuple[str, tuple[Task, ...], list[Task]]]
+"""Stage, tasks and open tasks of each wave."""
+
+
+def _refusals(waves: Waves, budget: int) -> Iterator[str]:
+    """The largest task of each wave that is refused for its memory, and how many more there are."""
+    for _, _, left in waves:
+        refused = [task for task in left if refusal(task, budget)]
+        if refused:
+            largest = max(refused, key=lambda task: task.memory)
+            more = f" (and {len(refused) - 1} more)" if refused[1:] else ""
+            yield f"{refusal(largest, budget)}{more}"
 
 
 def _size(found: Survey) -> int:
@@ -136,7 +107,7 @@ def _size(found: Survey) -> int:
     return sum(task.read for task in partial_tasks(found, "cpu"))
 
 
-def _waves(found: Survey, store: Store) -> list[tuple[str, tuple[Task, ...], list[Task]]]:
+def _waves(found: Survey, store: Store) -> Waves:
     """Stage, tasks and open tasks of each wave; what is made of something open is open too."""
     open_: set[str] = set()
     waves = []
@@ -148,9 +119,9 @@ def _waves(found: Survey, store: Store) -> list[tuple[str, tuple[Task, ...], lis
     return waves
 
 
-def _stage_plans(found: Survey, store: Store) -> tuple[StagePlan, ...]:
+def _stage_plans(waves: Waves) -> tuple[StagePlan, ...]:
     plans: dict[str, StagePlan] = {}
-    for stage, tasks, left in _waves(found, store):
+    for stage, tasks, left in waves:
         before = plans.get(stage, StagePlan(stage, 0, 0, 0, 0, 0))
         plans[stage] = StagePlan(
             stage=stage,
@@ -174,7 +145,7 @@ def run(study: Study, options: RunOptions, progress: Progress, stop: Stop | None
     stop = stop or Stop()
     store = Store(study.study.out, versions())
     with joined(store, study.resolved()):
-        found = survey(study)
+        found = shared(survey(study), options.workers)
         processor = choice(options.device or study.compute.device, _size(found))
         journal = Journal(store, found, processor.device, options.shard)
         journal.open()
@@ -187,8 +158,8 @@ def run(study: Study, options: RunOptions, progress: Progress, stop: Stop | None
                 for stage, make in _until(options.until):
                     tasks = make(found, processor.device)
                     ready.add(tasks)
-                    mine = _share(tasks, options.shard, ready, tally)
-                    _wave(stage, mine, Team(people, progress, stop), journal, tally)
+                    mine = share(tasks, options.shard, ready, tally)
+                    carry_out_wave(stage, mine, Team(people, progress, stop), journal, tally)
                     if tally.spent or stop.asked:
                         break
         finally:
@@ -211,60 +182,6 @@ def run(study: Study, options: RunOptions, progress: Progress, stop: Stop | None
 def _until(last: str | None) -> list[tuple[str, Callable[[Survey, str], tuple[Task, ...]]]]:
     end = STAGES.index(last) if last else len(STAGES)
     return [wave for wave in WAVES if STAGES.index(wave[0]) <= end]
-
-
-def _share(
-    tasks: tuple[Task, ...], shard: Shard | None, ready: Ready, tally: Tally
-) -> tuple[Task, ...]:
-    """The tasks of this share that can be done now; without shares, all."""
-    if shard is None:
-        return tasks
-    mine = tuple(task for task in tasks if shard.takes(task) and all(map(ready, task.inputs)))
-    tally.left_to_others += len(tasks) - len(mine)
-    return mine
-
-
-def _wave(stage: str, tasks: Sequence[Task], team: Team, journal: Journal, tally: Tally) -> None:
-    """Carry out the tasks of a wave; raises the first error where every one that counts fails."""
-    possible = [task for task in tasks if not tally.lost & set(task.inputs)]
-    tally.lost |= {f"{task.stage} {task.name}" for task in tasks if task not in possible}
-    todo = _allowed(possible, journal.store, tally)
-    team.progress.begin(stage, len(todo), sum(task.read for task in todo))
-    done, begun = [], time.monotonic()
-    for one in team.people.each(todo, journal.store, team.stop):
-        team.progress.advance(stage, 1, one.task.read)
-        if isinstance(one, Done):
-            journal.note(one)
-            done.append(one)
-            tally.done += one.fresh
-            tally.committed += not one.fresh
-            continue
-        tally.failed.append(one)
-        tally.lost.add(f"{one.task.stage} {one.task.name}")
-        reason = {"reason": str(one.error)} | ({"trace": one.trace} if one.trace else {})
-        journal.log("failed", stage=stage, task=one.task.name, **reason)
-        team.progress.say(f"failed: {stage} {one.task.name}: {one.error}")
-        if _ends_the_run(one.error, journal):
-            raise one.error
-    journal.stage(stage, done, time.monotonic() - begun)
-    counting = {f"{task.stage} {task.name}" for task in tasks if not isinstance(task, SPARED)}
-    if counting and counting <= tally.lost:
-        raise next(one.error for one in tally.failed if not isinstance(one.task, SPARED))
-
-
-def _allowed(tasks: list[Task], store: Store, tally: Tally) -> list[Task]:
-    """The tasks to look at now: with a limit, as many open ones as it leaves."""
-    if tally.left is None:
-        return tasks
-    chosen, room = [], tally.left - tally.done
-    for task in tasks:
-        is_open = committed(task, store) is None
-        if is_open and room <= 0:
-            tally.spent = True
-            break
-        room -= is_open
-        chosen.append(task)
-    return chosen
 
 
 def status(folder: Path, why: bool) -> Status:
@@ -319,11 +236,3 @@ def recorded(folder: Path) -> Study:
             f"{folder}: expected the study file {file}, found none; run the study from where it is"
         )
     return load(file)
-
-
-def _ends_the_run(error: RseiError, journal: Journal) -> bool:
-    """Whether going on makes no sense: the disk is at fault, or damaged granules are errors."""
-    if isinstance(error, MachineError):
-        return True
-    damaged = isinstance(error, GranuleError)
-    return damaged and journal.survey.study.granules.on_bad_granule == "error"

@@ -18,6 +18,9 @@ LARGE = 1 << 25
 """Pixels of a rectangle from which an area is worked on by tiles, unless the study says: a map of
 so many is 128 MiB, and packing it takes three times that."""
 
+STRIP = 64
+"""Rows that are looked at together for a pixel without data: most areas show one at once."""
+
 BEND = 0.1
 """Pixels by which the edge of a boundary may leave its course where tiles are looked for."""
 
@@ -62,7 +65,7 @@ class Place:
 
     def count(self, lattice: Lattice) -> int:
         """Pixels of the area, about: no more than its rasters have."""
-        return min(self.pixels, _about(self.area, lattice))
+        return min(self.pixels, about(self.area, lattice))
 
     @cached_property
     def parts(self) -> tuple["Place", ...]:
@@ -124,7 +127,7 @@ def _placed(
 
 
 @lru_cache(maxsize=4096)
-def _about(area: Area, lattice: Lattice) -> int:
+def about(area: Area, lattice: Lattice) -> int:
     """Pixels of an area by its size, with some for its edge."""
     shape = _carried(area, lattice)
     size = shapely.area(shape) + shapely.length(shape) * lattice.dy
@@ -138,7 +141,8 @@ def _carried(area: Area, lattice: Lattice) -> shapely.Geometry:
 
 def _pixels_beyond(area: Area, lattice: Lattice, window: Window, held: Sequence[Window]) -> bool:
     """Whether a pixel of the area lies outside the windows that are ``held``."""
-    return any(inside(area, lattice, part).any() for part in _rest(window, held))
+    rest = (strip for part in _rest(window, held) for strip in part.strips(STRIP))
+    return any(inside(area, lattice, strip).any() for strip in rest)
 
 
 def _rest(window: Window, held: Sequence[Window]) -> list[Window]:

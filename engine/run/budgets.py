@@ -1,0 +1,46 @@
+"""Memory that tasks take against what a run may use: too large a task is refused, not tried."""
+
+import math
+from dataclasses import replace
+
+from ..sources.errors import StudyError
+from .analyses import AreaAnalysis
+from .driving import DriverTask
+from .forests import ForestTask
+from .layers import LayerTask
+from .partials import PartialTask
+from .survey import Survey
+from .tasks import Task
+
+GIB = 1 << 30
+
+REMEDIES: tuple[tuple[tuple[type, ...], str], ...] = (
+    ((PartialTask,), "take fewer --workers"),
+    ((AreaAnalysis,), "take fewer epochs, or its provinces as areas (area.name_field)"),
+    ((LayerTask, DriverTask), "set a coarser drivers.resolution, or take provinces as areas"),
+    ((ForestTask,), "set a coarser drivers.resolution or fewer forest.trees"),
+)
+"""What a user can do about a task that needs too much, beside more memory."""
+
+
+def shared(survey: Survey, workers: int) -> Survey:
+    """The survey for tasks of which ``workers`` are done at a time: each has its share."""
+    if workers < 2:
+        return survey
+    study = survey.study
+    share = f"{study.compute.memory_bytes // workers >> 10} KiB"
+    compute = study.compute.model_copy(update={"memory": share})
+    return replace(survey, study=study.model_copy(update={"compute": compute}))
+
+
+def refusal(task: Task, budget: int) -> StudyError | None:
+    """Why a task is not tried with ``budget`` bytes; None where it is."""
+    if task.memory <= budget:
+        return None
+    ways = [text for kinds, text in REMEDIES if isinstance(task, kinds)]
+    enough = math.ceil(task.memory / GIB)
+    return StudyError(
+        f"{task.stage} {task.name}: expected tasks of at most {budget / GIB:.1f} GiB, the share of "
+        f"compute.memory that one has, found one that takes about {enough} GiB; "
+        + ", ".join([f'set compute.memory = "{enough} GiB" where there is as much', *ways])
+    )
