@@ -104,7 +104,7 @@ def test_each_map_has_its_style(folder: Path) -> None:
 
 
 ASK = """
-import json, sys
+import json, os, sys
 from qgis.core import QgsApplication, QgsRasterLayer
 app = QgsApplication([], False)
 app.initQgis()
@@ -116,8 +116,8 @@ for path in sys.argv[1:]:
     else:
         shown = renderer.shader().rasterShaderFunction()
         said = [(c.value, c.color.name()) for c in shown.colorRampItemList()]
-    print(json.dumps([renderer.type(), said]))
-app.exitQgis()
+    print(json.dumps([renderer.type(), said]), flush=True)
+os._exit(0)  # QGIS crashes on its way out
 """
 """What QGIS says of rasters that it opens."""
 
