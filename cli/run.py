@@ -31,7 +31,10 @@ Limit = Annotated[
 
 Scheduler = Annotated[
     str | None,
-    typer.Option(metavar="ADDRESS", help="A running Dask scheduler, such as tcp://node1:8786."),
+    typer.Option(
+        metavar="ADDRESS",
+        help="A running Dask scheduler, such as tcp://node1:8786; or slurm, for a job a worker.",
+    ),
 ]
 Share = Annotated[
     str | None,

@@ -14,7 +14,7 @@ from typing import Protocol
 from ...kernels.launch import cores
 from ..sources.errors import MachineError, RseiError
 from .disk import fleeting
-from .orders import Device, Progress, RunOptions, Stop
+from .orders import SLURM, Device, Progress, RunOptions, Stop
 from .store import Store
 from .tasks import Done, Missing, Task, carry_out
 
@@ -126,9 +126,13 @@ def _profiled(file: Path | None) -> Iterator[None]:
 
 @contextmanager
 def crew(
-    options: RunOptions, memory: int, progress: Progress, device: Device = "cpu"
+    options: RunOptions,
+    memory: int,
+    progress: Progress,
+    device: Device = "cpu",
+    device_memory: int | None = None,
 ) -> Iterator[Crew]:
-    """Who carries out the tasks: a running cluster, ``memory`` bytes of processes, or this one.
+    """Who carries out the tasks: a cluster, ``memory`` bytes of processes, or this one.
 
     Raises MachineError where the scheduler does not answer, StudyError where the workers' share of
     the memory is too small.
@@ -139,10 +143,14 @@ def crew(
         with _profiled(options.profile):
             yield Alone(cores() if beside else 1, memory)
         return
-    from . import workers  # takes a second to import
+    from . import clusters, workers  # take a second to import
 
-    if options.scheduler:
+    if options.scheduler == SLURM:
+        people = clusters.slurm_jobs(options.workers, memory, options.profile)
+    elif options.scheduler:
         people = workers.joined_cluster(options.scheduler, options.profile)
+    elif device == "cuda":
+        people = clusters.gpus(options.workers, memory, device_memory, options.profile)
     else:
         people = workers.processes(options.workers, memory, options.profile)
     with people as found:

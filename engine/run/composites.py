@@ -249,27 +249,31 @@ def indicator_bands(block: Block) -> NDArray[np.float32]:
 def composite_tasks(survey: Survey, device: str) -> tuple[CompositeTask, ...]:
     """The tasks of this stage, by area and epoch."""
     study = survey.study
-    pieces = {
-        key: Piece(
+    pieces = [
+        Piece(
             shelf.tile,
             shelf.year,
             tuple(role for role in ROLES if role in shelf.granules),
             shelf.window,
             heat_window(shelf.window, survey.lattice, survey.coarse),
         )
-        for key, shelf in survey.shelves.items()
+        for shelf in survey.shelves.values()
+    ]
+    near = {
+        (place.area.slug, part.tile): [
+            piece for piece in pieces if piece.tile in place.tiles and _near(piece, part)
+        ]
+        for place in survey.places
+        for part in place.parts
     }
+    spans = {epoch: study.years(epoch) for epoch in study.epochs}
     return tuple(
         CompositeTask(
             part,
             epoch,
-            study.years(epoch),
+            years,
             study.granules.calendar.months,
-            tuple(
-                piece
-                for (tile, year), piece in pieces.items()
-                if tile in place.tiles and year in study.years(epoch) and _near(piece, part)
-            ),
+            tuple(piece for piece in near[place.area.slug, part.tile] if piece.year in years),
             study.indicators,
             study.water,
             study.resolved(),
@@ -280,7 +284,7 @@ def composite_tasks(survey: Survey, device: str) -> tuple[CompositeTask, ...]:
             waters(place, epoch, study.water),
         )
         for place in survey.places
-        for epoch in study.epochs
+        for epoch, years in spans.items()
         for part in place.parts
     )
 
@@ -294,6 +298,8 @@ def waters(place: Place, epoch: int, settings: WaterSettings) -> tuple[str, ...]
 
 def water_tasks(survey: Survey, device: str) -> tuple[WaterTask, ...]:
     """What thresholds of water are of: the first wave of the stage; none without Otsu by tile."""
+    if survey.study.water.mndwi != "otsu":
+        return ()
     return tuple(WaterTask(task) for task in composite_tasks(survey, device) if task.waters)
 
 

@@ -14,6 +14,9 @@ from .shards import Shard
 Device = Literal["auto", "cpu", "cuda"]
 """Processors to choose from."""
 
+SLURM = "slurm"
+"""In place of a scheduler's address: jobs of Slurm, which the run hands in itself."""
+
 STAGES = ("partial", "composite", "reduce", "project", "write", "analyse", "report")
 """Stages of a run, in order."""
 
@@ -35,7 +38,7 @@ class RunOptions:
     """Most tasks to run; all where None. The same command then goes on."""
 
     scheduler: str | None = None
-    """Address of a running Dask scheduler, in place of processes of this machine."""
+    """Address of a running Dask scheduler, in place of processes of this machine; or ``slurm``."""
 
     shard: Shard | None = None
     """The share of the tasks to run; all where None."""
@@ -85,7 +88,7 @@ def options(
         raise _unknown("--device", device, get_args(Device))
     if until is not None and until not in STAGES:
         raise _unknown("--until", until, STAGES)
-    if scheduler is not None and workers > 1:
+    if scheduler not in (None, SLURM) and workers > 1:
         raise StudyError("--scheduler: expected no --workers beside it; the cluster has its own")
     share = Shard.of(shard) if shard is not None else None
     chosen = cast(Device | None, device)

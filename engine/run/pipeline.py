@@ -154,7 +154,8 @@ def run(study: Study, options: RunOptions, progress: Progress, stop: Stop | None
             progress.say(f"device: {processor.device}, {processor.reason}")
             tally = Tally(options.limit)
             ready, memory = Ready(store), study.compute.memory_bytes
-            with crew(options, memory, progress, processor.device) as people, stop.patiently():
+            given = processor.device, study.compute.device_memory_bytes
+            with crew(options, memory, progress, *given) as people, stop.patiently():
                 for stage, make in _until(options.until):
                     tasks = make(found, processor.device)
                     ready.add(tasks)

@@ -130,7 +130,8 @@ def survey(study: Study) -> Survey:
     years, wanted = study.years(), roles(study)
     period = study.granules.calendar
     used = [g for g in found.granules if _belongs(g, study, wanted)]
-    dated = [(g, y) for g in used for y in years if _holds(period, g, y)]
+    near = {year: [y for y in years if abs(y - year) < 2] for year in {g.date.year for g in used}}
+    dated = [(g, y) for g in used for y in near[g.date.year] if _holds(period, g, y)]
     if not dated:
         raise InputError(_nothing(study, found, used))
     _need_every_epoch(study, {year for _, year in dated})

@@ -68,9 +68,13 @@ class Workers:
     """The processes of a Dask cluster, which may come and go."""
 
     def __init__(
-        self, client: Client, dashboard: str | None, own: LocalCluster | None = None
+        self,
+        client: Client,
+        dashboard: str | None,
+        own: LocalCluster | None = None,
+        patience: float = PATIENCE,
     ) -> None:
-        self.client, self.dashboard, self.own = client, dashboard, own
+        self.client, self.dashboard, self.own, self.patience = client, dashboard, own, patience
         self.wanted = len(own.worker_spec) if own else 0
         self.threads, self.asked, self.seen = 1, -PULSE, time.monotonic()
 
@@ -181,10 +185,10 @@ class Workers:
             self.seen = now if found else self.seen
             if self.own and found < self.wanted:
                 self.own.scale(self.wanted)  # in place of those that Dask has given up
-        if now - self.seen > PATIENCE:
+        if now - self.seen > self.patience:
             raise MachineError(
-                f"{self._address}: expected workers, found none for {PATIENCE:.0f} s; start some, "
-                "or see their logs for why they end"
+                f"{self._address}: expected workers, found none for {self.patience:.0f} s; start "
+                "some, or see their logs for why they end"
             )
         return self.threads
 
@@ -275,19 +279,24 @@ class Steadfast(WorkerPlugin):
                 signal.signal(number, signal.SIG_IGN)
 
 
+def require_share(workers: int, memory: int) -> None:
+    """Raise StudyError where a worker's share of ``memory`` bytes is too small."""
+    if memory // workers < LEAST:
+        raise StudyError(
+            f"--workers: expected at least {LEAST >> 20} MiB of memory a worker, found "
+            f"{memory // workers >> 20} of compute.memory; take fewer workers or set it higher"
+        )
+
+
 @contextmanager
 def processes(workers: int, memory: int, profile: Path | None) -> Iterator[Workers]:
     """``workers`` processes of this machine, which share ``memory`` bytes; they end with it.
 
     Raises StudyError where the share of a worker is too small.
     """
-    if memory // workers < LEAST:
-        raise StudyError(
-            f"--workers: expected at least {LEAST >> 20} MiB of memory a worker, found "
-            f"{memory // workers >> 20} of compute.memory; take fewer workers or set it higher"
-        )
+    require_share(workers, memory)
     seen = find_spec("bokeh") is not None
-    with dask.config.set(CONFIG), _environment(RSEI_THREADS="1"):
+    with dask.config.set(CONFIG), environment(RSEI_THREADS="1"):
         cluster = LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -296,13 +305,13 @@ def processes(workers: int, memory: int, profile: Path | None) -> Iterator[Worke
             dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
         )
-        with cluster, Client(cluster) as client, _profiled(profile):
+        with cluster, Client(cluster) as client, profiled(profile):
             client.register_plugin(Steadfast())
             yield Workers(client, client.dashboard_link if seen else None, cluster)
 
 
 @contextmanager
-def _environment(**variables: str) -> Iterator[None]:
+def environment(**variables: str) -> Iterator[None]:
     """Set variables that processes inherit, for now."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
@@ -328,11 +337,11 @@ def joined_cluster(address: str, profile: Path | None) -> Iterator[Workers]:
             f"--scheduler {address}: expected a Dask scheduler, found none: {error}; start one "
             "with `dask scheduler`, and name the address that it prints"
         ) from error
-    with client, _profiled(profile):
+    with client, profiled(profile):
         yield Workers(client, client.dashboard_link)
 
 
-def _profiled(profile: Path | None) -> Any:
+def profiled(profile: Path | None) -> Any:
     """Dask's performance report, written to ``profile`` at the end."""
     if profile is None:
         return nullcontext()

@@ -171,7 +171,7 @@ echo "$SLURM_JOB_ID;cluster"
 
 @pytest.mark.slow
 def test_the_batch_files_carry_out_a_study(granules: Path, tmp_path: Path) -> None:
-    whole = studies.run(studies.written(tmp_path / "whole", granules)).out
+    whole = studies.run(studies.written(tmp_path / "whole", granules), until=None).out
     file = studies.written(tmp_path / "jobs", granules)
     code = "from rsei.cli.main import app; app()"
     rsei = program(tmp_path / "rsei", f'exec "{sys.executable}" -c "{code}" "$@"')

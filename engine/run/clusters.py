@@ -1,0 +1,91 @@
+"""Clusters that a run starts beyond plain processes: jobs of Slurm, and the GPUs of a machine."""
+
+import logging
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import dask
+from distributed import Client
+
+from ..sources.errors import MachineError
+from .workers import CONFIG, Steadfast, Workers, environment, profiled, require_share
+
+POOL = 0.8
+"""Share of a GPU's memory that its worker takes at the start, unless the study says how much."""
+
+
+@contextmanager
+def slurm_jobs(workers: int, memory: int, profile: Path | None) -> Iterator[Workers]:
+    """Jobs of Slurm with a worker each, which share ``memory`` bytes; they end with the run.
+
+    In place of a job that is killed another one comes. Partition, account and time limit are those
+    of the user's ``~/.config/dask/jobqueue.yaml``. Raises StudyError where the share of a worker
+    is too small, MachineError without dask-jobqueue.
+    """
+    require_share(workers, memory)
+    if find_spec("dask_jobqueue") is None:
+        raise MachineError(
+            "--scheduler slurm: expected the package dask-jobqueue, found none; "
+            "pip install 'rsei[hpc]', or use rsei slurm, which needs no package"
+        )
+    from dask_jobqueue import SLURMCluster
+
+    with dask.config.set(CONFIG), SLURMCluster(**job(memory // workers)) as cluster:
+        cluster.adapt(minimum_jobs=workers, maximum_jobs=workers)
+        with Client(cluster) as client, profiled(profile):
+            client.register_plugin(Steadfast())
+            # Jobs wait in the queue for as long as it takes.
+            yield Workers(client, client.dashboard_link, patience=math.inf)
+
+
+def job(memory: int) -> dict[str, Any]:
+    """What a job of Slurm is: one worker with one thread, and ``memory`` bytes."""
+    return {
+        "cores": 1,
+        "processes": 1,
+        "memory": f"{memory >> 20} MiB",
+        "job_name": "rsei-worker",
+        "python": sys.executable,
+        "job_extra_directives": ["--requeue"],
+        "job_script_prologue": ["export RSEI_THREADS=1"],
+    }
+
+
+@contextmanager
+def gpus(
+    workers: int, memory: int, device_memory: int | None, profile: Path | None
+) -> Iterator[Workers]:
+    """A worker on each of ``workers`` GPUs of this machine, with a pool of its memory.
+
+    Raises StudyError where the share of a worker is too small, MachineError without dask-cuda.
+    """
+    require_share(workers, memory)
+    if find_spec("dask_cuda") is None:
+        raise MachineError(
+            "--device cuda --workers: expected the package dask-cuda, found none; "
+            "pip install 'rsei[rapids]', or take one worker"
+        )
+    from dask_cuda import LocalCUDACluster
+
+    arguments = {
+        "n_workers": workers,
+        "threads_per_worker": 1,
+        "memory_limit": memory // workers,
+        "rmm_pool_size": device_memory or POOL,
+        "rmm_allocator_external_lib_list": ["cupy"],  # our arrays are CuPy's
+        "dashboard_address": "127.0.0.1:0",
+        "silence_logs": logging.CRITICAL,
+    }
+    with dask.config.set(CONFIG), environment(RSEI_THREADS="1"):
+        with (
+            LocalCUDACluster(**arguments) as cluster,
+            Client(cluster) as client,
+            profiled(profile),
+        ):
+            client.register_plugin(Steadfast())
+            yield Workers(client, client.dashboard_link, cluster)
