@@ -1,12 +1,12 @@
 """Shortest way round barriers, from the centre of a pixel to the nearest source.
 
-Where the straight line to the nearest source is free, it is the shortest way. Elsewhere the way
-bends, and it bends at corners of barriers alone. So every pixel in shadow looks for its *root*: the
-source or corner from which its last straight line comes. Pixels take over roots from their
-neighbours, if they see them, for as long as that makes a way shorter. A round reads the state the
-round before has left, so any number of threads, and the GPU, come to the same distances.
+A way bends at corners of barriers alone. So its last straight line comes from a *root*, a source or
+a corner, and all along that line the same root is best. Beams leave the sources, the nearest first;
+a corner that one touches becomes a root, and sends beams into the shadow behind it. A beam ends
+where other roots serve all it can reach. What is left is exact, but for the rounding of sums.
 
-Nodes are the pixels and corners of :mod:`.sight`.
+Source: after Mitchell, Mount and Papadimitriou 1987, The discrete geodesic problem (continuous
+Dijkstra), on the rows of a raster as Harabor et al. 2016, Optimal any-angle pathfinding (Anya).
 """
 
 from typing import Any
@@ -14,236 +14,192 @@ from typing import Any
 import numpy as np
 from numba import cuda
 
-from .distance import nearest_source
+from .beams import carrying, way_of
+from .distance import MOST
 from .launch import Kernel, cpu_loop, device, gpu_grid, namespace
-from .sight import (
-    COLUMN,
-    CORNER,
-    KIND,
-    PIXEL,
-    ROW,
-    between,
-    kinds_of,
-    length,
-    light_up,
-    pack,
-    room_around,
-    value,
-)
+from .sight import CORNER, PINCH, PIXEL, QUARTERS, placed
 
-FAR = np.float32(np.inf)
+FAR = int(np.float32(np.inf).view(np.int32))
+"""The bits of no way at all."""
 
-SHORTER = np.float32(1 - 2**-20)
-"""A way must be shorter by this factor to count: rounding alone must not go round in circles."""
+FIELDS = 8
+"""Integers of a waiting beam: y, x, quarter, line, and two directions."""
 
-NEIGHBOURS = 13
-"""Nodes that are told of news: ``neighbours(1)``."""
+ROOM = 1 << 16
+"""Beams for which there is room at first; more is made when they fill it."""
 
-FAR_SIGHT = 6
-"""Pixels from which a corner takes over a root in a thorough round; 2 for pixels, which are many.
-Ways that cross on either side of a barrier meet in beams narrower than a pixel."""
+STRIDE = np.float32(2)
+"""Pixels by which the front of known ways advances: beams beyond it wait, as a shorter way may
+still come."""
 
-STRIDE = 8.0
-"""Pixels by which the front of known ways advances: nodes beyond it hold their news back, as a
-shorter way may still come."""
-
-EVERYONE = -1
-"""In place of a round's number: ask neighbours whether or not they have news."""
+SHELVES = 64
+"""Strides ahead of the front in which beams wait sorted; those beyond are looked at again."""
 
 
 @device
-def neighbours(reach: int) -> int:
-    """Nodes within ``reach`` of one: a square of its own kind, itself included, and of the other.
-
-    >>> neighbours(1), neighbours(2)
-    (13, 41)
-    """
-    return (2 * reach + 1) * (2 * reach + 1) + 4 * reach * reach
-
-
-@device
-def neighbour(node: int, index: int, reach: int, kinds: Any) -> int:
-    """The ``index``-th free pixel or corner within ``reach``, or -1 where there is none."""
-    kind, y, x = node >> KIND, (node >> ROW) & COLUMN, node & COLUMN
-    side, first = 2 * reach + 1, -reach
-    if index >= side * side:
-        index -= side * side
-        kind = CORNER - kind
-        side, first = 2 * reach, kind - reach
-    y, x = y + index // side + first, x + index % side + first
-    if 0 <= y < kinds.shape[1] and 0 <= x < kinds.shape[2] and kinds[kind, y, x] > 0:
-        return pack(kind, y, x)
-    return -1
+def lowered(ways: Any, kind: int, place: int, key: Any) -> bool:
+    """Write the key of a shorter way, where no other thread can; whether it was."""
+    shorter = key < ways[kind, place]
+    if shorter:
+        ways[kind, place] = key
+    return bool(shorter)
 
 
 @device
-def grazed(
-    node: int, barrier: int, best: Any, root: int, room: Any, kinds: Any, ways: Any
-) -> tuple[Any, int]:
-    """The way of ``node`` round a ``barrier`` that a line of it has met, where that is shorter."""
-    for index in range(4):
-        y, x = ((barrier >> ROW) & COLUMN) + index // 2, (barrier & COLUMN) + index % 2
-        corner = pack(CORNER, y, x)
-        way = ways[CORNER, y, x] + length(corner, node)
-        if way < best * SHORTER and corner != node:
-            if between(room, kinds, corner, node) < 0:
-                best, root = way, corner
-    return best, root
+def shelved(
+    queue: Any, key: Any, way: Any, y: int, x: int, quarter: int, line: int, left: Any, right: Any
+) -> None:
+    """Keep a beam on the shelf of its ``key``, the shortest way by it to what comes next."""
+    beams, lengths, following, shelves, state = queue
+    slot, front = state[0], state[1]
+    state[0] = following[slot]
+    state[2] += 1
+    lengths[slot, 0], lengths[slot, 1] = key, way
+    write(beams, slot, y, x, quarter, line, left, right)
+    shelf = min(max(int(key / STRIDE), front), front + SHELVES - 1) % SHELVES
+    following[slot] = shelves[shelf]
+    shelves[shelf] = slot
 
 
 @device
-def pulled(
-    node: int, source: int, best: Any, root: int, room: Any, kinds: Any, ways: Any
-) -> tuple[Any, int]:
-    """The way of ``node`` round the barriers in its line to ``source``, as a string is pulled."""
-    barrier = between(room, kinds, source, node)
-    if barrier < 0:
-        return best, root
-    best, root = grazed(node, barrier, best, root, room, kinds, ways)
-    return grazed(node, between(room, kinds, node, source), best, root, room, kinds, ways)
+def write(
+    beams: Any, slot: int, y: int, x: int, quarter: int, line: int, left: Any, right: Any
+) -> None:
+    """Write the integers of a waiting beam."""
+    beams[slot, 0], beams[slot, 1], beams[slot, 2], beams[slot, 3] = y, x, quarter, line
+    beams[slot, 4], beams[slot, 5], beams[slot, 6], beams[slot, 7] = (*left, *right)
 
 
 @device
-def shortened(
-    node: int, room: Any, kinds: Any, ways: Any, roots: Any, news: Any, turn: int
-) -> tuple[Any, int]:
-    """The way of ``node`` and its root, by the roots of neighbours with news of this ``turn``.
+def fields(beams: Any, slot: int) -> Any:
+    """The integers of a waiting beam, 64 bits wide, as products of two of them are."""
+    y, x, quarter = np.int64(beams[slot, 0]), np.int64(beams[slot, 1]), np.int64(beams[slot, 2])
+    line, a, b = np.int64(beams[slot, 3]), np.int64(beams[slot, 4]), np.int64(beams[slot, 5])
+    return y, x, quarter, line, a, b, np.int64(beams[slot, 6]), np.int64(beams[slot, 7])
 
-    The root is -1 where no way is shorter than before. A ``turn`` of ``EVERYONE`` asks the others
-    too, and looks for corners that a line grazes: their beam may pass all pixels between.
-    """
-    best, root, own = value(ways, node), -1, value(roots, node)
-    seen, before = own, own  # sources that need not be tried again
-    if own >= 0 and own >> KIND == CORNER:  # the way to its own root may have become shorter
-        way = value(ways, own) + length(own, node)
-        if way < best * SHORTER:
-            best, root = way, own
-    reach = 1
-    if turn == EVERYONE:
-        reach = FAR_SIGHT if node >> KIND == CORNER else 2
-    for index in range(neighbours(reach)):
-        near = neighbour(node, index, reach, kinds)
-        if near < 0 or (value(news, near) != turn and turn != EVERYONE):
-            continue
-        for itself in range(1 + (near >> KIND)):
-            source = near if itself else value(roots, near)
-            if source < 0 or source == node or source == seen or source == before:
-                continue
-            way = through(source, node, ways)
-            if not way < best * SHORTER:
-                continue
-            before, seen = seen, source
-            if between(room, kinds, source, node) < 0:
-                best, root = way, source
-            elif turn == EVERYONE:
-                best, root = pulled(node, source, best, root, room, kinds, ways)
-    if turn == EVERYONE and own >= 0 and value(roots, own) >= 0:
-        best, root = pulled(node, value(roots, own), best, root, room, kinds, ways)
-    return best, root
+
+@device
+def outdated(y: int, x: int, way: Any, ways: Any, width: int) -> bool:
+    """Whether a beam's root at (y, x) is a corner that has sent others by a shorter way since."""
+    return bool(y % 2 == 0 and way_of(ways[CORNER, (y >> 1) * (width + 1) + (x >> 1)]) < way)
+
+
+_carry_alone = carrying(lowered, shelved)
+
+
+@device
+def roomier(queue: Any, room: int) -> Any:
+    """The same shelves with ``room`` for waiting beams."""
+    beams, lengths, following, shelves, state = queue
+    more = np.empty((room, FIELDS), np.int32), np.empty((room, 2), np.float32)
+    links = np.empty(room, np.int32)
+    for slot in range(room):  # the chain of free slots ends where the room did, and now goes on
+        links[slot] = following[slot] if slot < following.size else slot + 1
+        if slot < following.size:
+            more[1][slot, 0], more[1][slot, 1] = lengths[slot, 0], lengths[slot, 1]
+            for field in range(FIELDS):
+                more[0][slot, field] = beams[slot, field]
+    return more[0], more[1], links, shelves, state
 
 
 @cpu_loop
-def _shorten_cpu(
+def _carry_cpu(
     first: int,
     last: int,
-    nodes: Any,
-    room: Any,
+    beams: Any,
+    lengths: Any,
+    limit: Any,
     kinds: Any,
     ways: Any,
-    roots: Any,
-    news: Any,
-    turn: int,
-    better: Any,
-    through: Any,
+    size: Any,
+    later: Any,
+    keys: Any,
+    count: Any,
 ) -> None:
-    for n in range(first, last):
-        found = shortened(nodes[n], room, kinds, ways, roots, news, turn)
-        better[n], through[n] = found
-
-
-@gpu_grid
-def _shorten_gpu(
-    nodes: Any,
-    room: Any,
-    kinds: Any,
-    ways: Any,
-    roots: Any,
-    news: Any,
-    turn: int,
-    better: Any,
-    through: Any,
-) -> None:
-    for n in range(cuda.grid(1), nodes.size, cuda.gridsize(1)):
-        found = shortened(nodes[n], room, kinds, ways, roots, news, turn)
-        better[n], through[n] = found
-
-
-_shorten = Kernel(_shorten_cpu, _shorten_gpu, lambda nodes, *_: nodes.size)
-
-
-@device
-def through(source: int, node: int, ways: Any) -> Any:
-    """Length of the way of ``node`` by a straight line from a source or corner."""
-    start = value(ways, source) if source >> KIND == CORNER else np.float32(0)
-    return start + length(source, node)
-
-
-@device
-def spread(
-    n: int,
-    nodes: Any,
-    kinds: Any,
-    ways: Any,
-    roots: Any,
-    news: Any,
-    called: Any,
-    turn: int,
-    near: Any,
-) -> None:
-    """Mark that node ``n`` has news of this ``turn``, and list the neighbours to which they matter.
-
-    Two threads may call the same neighbour at once: it is then listed twice, and found twice alike.
-    """
-    node = nodes[n]
-    root = value(roots, node)
-    news[node >> KIND, (node >> ROW) & COLUMN, node & COLUMN] = turn
-    for index in range(NEIGHBOURS):
-        other, near[n, index] = neighbour(node, index, 1, kinds), -1
-        if other < 0 or other == node or not 0 <= value(called, other) < turn:
+    if first > 0:
+        return  # one core carries all beams to their ends, in the order of their lengths
+    height, width = size
+    most = 3 * (height + width) + 8  # beams that come of one, over a row
+    state, shelves = np.empty(3, np.int32), np.empty(SHELVES, np.int32)
+    state[0], state[1], state[2] = 1, 0, 0
+    for shelf in range(SHELVES):
+        shelves[shelf] = 0
+    none = np.empty((0, FIELDS), np.int32), np.empty((0, 2), np.float32), np.empty(0, np.int32)
+    queue = roomier((none[0], none[1], none[2], shelves, state), len(beams) + most + len(later))
+    for n in range(len(beams)):
+        y, x, quarter, line, a, b, c, d = fields(beams, n)
+        key, way = lengths[n, 0], lengths[n, 1]
+        shelved(queue, key, way, y, x, quarter, line, (a, b), (c, d))
+    raster = kinds, ways, height, width
+    while state[2] > 0:
+        if len(queue[0]) - state[2] < most + 1:
+            queue = roomier(queue, 2 * len(queue[0]))
+        shelf = state[1] % SHELVES
+        slot = shelves[shelf]
+        if slot == 0:
+            state[1] += 1
             continue
-        best = value(ways, other) * SHORTER
-        own = node >> KIND == CORNER and through(node, other, ways) < best
-        if own or (root >= 0 and through(root, other, ways) < best):
-            near[n, index] = other
-            called[other >> KIND, (other >> ROW) & COLUMN, other & COLUMN] = turn
+        shelves[shelf] = queue[2][slot]
+        queue[2][slot], state[0] = state[0], slot
+        state[2] -= 1
+        key, way = queue[1][slot, 0], queue[1][slot, 1]
+        y, x, quarter, line, a, b, c, d = fields(queue[0], slot)
+        if outdated(y, x, way, ways, width):
+            continue
+        if int(key / STRIDE) > state[1]:
+            shelved(queue, key, way, y, x, quarter, line, (a, b), (c, d))
+        else:
+            _carry_alone(y, x, way, quarter, line, ((a, b), (c, d)), raster, queue)
 
 
-@cpu_loop
-def _spread_cpu(
-    first: int,
-    last: int,
-    nodes: Any,
-    kinds: Any,
-    ways: Any,
-    roots: Any,
-    news: Any,
-    called: Any,
-    turn: int,
-    near: Any,
+@device
+def lowered_together(ways: Any, kind: int, place: int, key: Any) -> bool:
+    """Write the key of a shorter way, among threads; whether it was."""
+    if key < ways[kind, place]:
+        return bool(key < cuda.atomic.min(ways, (kind, place), key))
+    return False
+
+
+@device
+def listed(
+    queue: Any, key: Any, way: Any, y: int, x: int, quarter: int, line: int, left: Any, right: Any
 ) -> None:
-    for n in range(first, last):
-        spread(n, nodes, kinds, ways, roots, news, called, turn, near)
+    """Keep a beam for the next round; where there is no room, count it alone."""
+    beams, lengths, count = queue
+    slot = cuda.atomic.add(count, 0, 1)
+    if slot < len(beams):
+        lengths[slot, 0], lengths[slot, 1] = key, way
+        write(beams, slot, y, x, quarter, line, left, right)
+
+
+_carry_together = carrying(lowered_together, listed)
 
 
 @gpu_grid
-def _spread_gpu(
-    nodes: Any, kinds: Any, ways: Any, roots: Any, news: Any, called: Any, turn: int, near: Any
+def _carry_gpu(
+    beams: Any,
+    lengths: Any,
+    limit: Any,
+    kinds: Any,
+    ways: Any,
+    size: Any,
+    later: Any,
+    keys: Any,
+    count: Any,
 ) -> None:
-    for n in range(cuda.grid(1), nodes.size, cuda.gridsize(1)):
-        spread(n, nodes, kinds, ways, roots, news, called, turn, near)
+    raster, queue = (kinds, ways, size[0], size[1]), (later, keys, count)
+    for n in range(cuda.grid(1), len(beams), cuda.gridsize(1)):
+        key, way = lengths[n, 0], lengths[n, 1]
+        y, x, quarter, line, a, b, c, d = fields(beams, n)
+        if outdated(y, x, way, ways, size[1]):
+            continue
+        if key > limit:
+            listed(queue, key, way, y, x, quarter, line, (a, b), (c, d))
+        else:
+            _carry_together(y, x, way, quarter, line, ((a, b), (c, d)), raster, queue)
 
 
-_spread = Kernel(_spread_cpu, _spread_gpu, lambda nodes, *_: nodes.size)
+_carry = Kernel(_carry_cpu, _carry_gpu, lambda beams, *_: len(beams))
 
 
 def shortest_ways(sources: Any, blocked: Any) -> Any:
@@ -252,52 +208,77 @@ def shortest_ways(sources: Any, blocked: Any) -> Any:
     ``sources`` and ``blocked`` are (h, w) bool. A way leads from centre to centre through free
     pixels, may touch a barrier's corner, and does not leave the raster; a source is never blocked.
     Infinite in a barrier, and where none leads. Where the straight line is free it is the exact
-    Euclidean distance, rounded to float32 once. Raises ValueError for 2**15 rows or columns.
+    Euclidean distance, rounded to float32 once up to 4096 pixels; elsewhere each bend rounds once
+    more. Raises ValueError for 2**15 rows or columns.
     """
-    xp = namespace(sources, blocked)
-    nearest, _ = nearest_source(sources)
-    blocked = blocked & ~sources
-    kinds, room = kinds_of(blocked), room_around(blocked)
-    ways = xp.zeros(kinds.shape, np.float32) + FAR
-    roots, news, called = (xp.zeros(kinds.shape, np.int32) for _ in range(3))
-    roots -= 1
-    light_up(nearest, room, kinds, ways, roots)
-    called[(kinds == 0) | (roots >= 0)] = EVERYONE  # they wait for nobody's news
-    everyone = _packed(xp, (called == 0) & (kinds > 0))
-    nodes, turn, asked, limit, held, since = everyone, 0, 0, 0.0, everyone[:0], 0
-    while nodes.size or held.size:
-        better, through = xp.zeros(nodes.size, np.float32), xp.zeros(nodes.size, np.int32)
-        if nodes.size:
-            _shorten(nodes, room, kinds, ways, roots, news, asked, better, through)
-        gained = through >= 0
-        nodes = nodes[gained]
-        ways[_place(nodes)], roots[_place(nodes)] = better[gained], through[gained]
-        pool = xp.zeros(held.size + nodes.size, np.int32)
-        pool[: held.size], pool[held.size :] = held, nodes
-        if not pool.size and asked == EVERYONE:
-            break
-        ready = ways[_place(pool)] <= limit
-        if pool.size and not ready.any():
-            limit = float(ways[_place(pool)].min()) + STRIDE
-            ready = ways[_place(pool)] <= limit
-        nodes, held, turn, asked = pool[ready], pool[~ready], turn + 1, turn + 1
-        near = xp.zeros((nodes.size, NEIGHBOURS), np.int32)
-        if nodes.size:
-            _spread(nodes, kinds, ways, roots, news, called, turn, near)
-        nodes = near[near >= 0]
-        if not nodes.size and not held.size:  # ask once more, thoroughly
-            nodes, asked, since = everyone[called[_place(everyone)] >= since], EVERYONE, turn
-    return ways[PIXEL, :-1, :-1].copy()
+    xp, (height, width) = namespace(sources, blocked), sources.shape
+    if max(height, width) >= MOST:
+        raise ValueError(f"expected fewer than {MOST} rows and columns, found {height}, {width}")
+    kinds = kinds_of(blocked & ~sources).reshape(2, -1)
+    starts, room = first_beams(sources), ROOM
+    while True:
+        ways = xp.zeros((2, height + 1, width + 1), np.int64)
+        ways += FAR << 32
+        y, x = sources.nonzero()
+        ways[PIXEL, y, x] = y * (width + 1) + x
+        if _spread(starts, room, kinds, ways.reshape(2, -1), (height, width)):
+            return (ways[PIXEL, :-1, :-1] >> 32).astype(np.int32).view(np.float32)
+        room *= 4
 
 
-def _packed(xp: Any, chosen: Any) -> Any:
-    """The nodes where ``chosen``, (2, h + 1, w + 1) bool, is true; in an array of ``xp``."""
-    kind, y, x = chosen.nonzero()
-    out = xp.zeros(kind.size, np.int32)
-    out[:] = (kind << KIND) | (y << ROW) | x
+def _spread(starts: Any, room: int, kinds: Any, ways: Any, size: tuple[int, int]) -> bool:
+    """Carry beams from all sources to their ends; whether there was ``room`` for those waiting."""
+    xp, count = namespace(starts), len(starts)
+    queues = [xp.zeros((max(room, count), FIELDS), np.int32) for _ in range(2)]
+    lengths = [xp.zeros((max(room, count), 2), np.float32) for _ in range(2)]
+    left, turn = xp.zeros(1, np.int32), 0
+    queues[0][:count] = starts
+    while 0 < count <= len(queues[0]):
+        now, then = turn % 2, (turn + 1) % 2
+        beams, keys = queues[now][:count], lengths[now][:count]
+        limit = np.float32(keys[:, 0].min()) + STRIDE
+        left[:] = 0
+        _carry(beams, keys, limit, kinds, ways, size, queues[then], lengths[then], left)
+        count, turn = int(left[0]), turn + 1
+    return count == 0
+
+
+def first_beams(sources: Any) -> Any:
+    """Beams from each of ``sources``, (h, w) bool, to all quarters, (n, FIELDS) int32.
+
+    None to a side where the next pixel is a source: all there is nearer to that one.
+    """
+    xp, (height, width) = namespace(sources), sources.shape
+    alone = [sources.copy() for _ in range(QUARTERS)]
+    alone[0][:-1] &= ~sources[1:]
+    alone[1][1:] &= ~sources[:-1]
+    alone[2][:, :-1] &= ~sources[:, 1:]
+    alone[3][:, 1:] &= ~sources[:, :-1]
+    places = [chosen.nonzero() for chosen in alone]
+    out, first = xp.zeros((sum(y.size for y, _ in places), FIELDS), np.int32), 0
+    for quarter, (y, x) in enumerate(places):
+        part = out[first : first + y.size]
+        part[:, 0], part[:, 1], part[:, 2] = 2 * y + 1, 2 * x + 1, quarter
+        part[:, 3] = placed(quarter, 2 * y + 1, 2 * x + 1, height, width)[0] + 1
+        part[:, 4], part[:, 5], part[:, 6], part[:, 7] = 1, -1, 1, 1
+        first += y.size
     return out
 
 
-def _place(nodes: Any) -> tuple[Any, Any, Any]:
-    """Where arrays of (2, h + 1, w + 1) hold the packed ``nodes``."""
-    return nodes >> KIND, (nodes >> ROW) & COLUMN, nodes & COLUMN
+def kinds_of(blocked: Any) -> Any:
+    """Points that a way can touch, (2, h + 1, w + 1) uint8; 0 is none.
+
+    1 is a free pixel. Corner (y, x) is the upper left one of pixel (y, x). Where one of its four
+    pixels is blocked, 1 to 4 say which, in the order of reading; it is a ``PINCH`` where two are
+    that meet there alone.
+    """
+    xp, (height, width) = namespace(blocked), blocked.shape
+    out, count = (xp.zeros((2, height + 1, width + 1), np.uint8) for _ in range(2))
+    quarters = (blocked[:-1, :-1], blocked[:-1, 1:], blocked[1:, :-1], blocked[1:, 1:])
+    for number, quarter in enumerate(quarters, start=1):
+        out[CORNER, 1:-1, 1:-1] += quarter * np.uint8(number)
+        count[CORNER, 1:-1, 1:-1] += quarter
+    pinched = (count == 2) & (out == PINCH)  # 1 + 4 and 2 + 3; sides add up to 3, 4, 6 and 7
+    out *= (count == 1) | pinched
+    out[PIXEL, :-1, :-1] = ~blocked
+    return out

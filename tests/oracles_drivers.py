@@ -39,13 +39,17 @@ def _slips(pinches: Floats, lines: Any) -> Flags:
     return shapely.dwithin(lines, shapely.multipoints(pinches), 1e-9)
 
 
-def shortest_ways(sources: Flags, blocked: Flags) -> Floats:
-    """Exact shortest ways, pixels, (h, w): Dijkstra on what all centres and corners see."""
+def shortest_ways(sources: Flags, blocked: Flags, asked: Flags | None = None) -> Floats:
+    """Exact shortest ways, pixels, (h, w): Dijkstra on what all centres and corners see.
+
+    Centres that are not ``asked`` for are left out, and infinite.
+    """
     blocked = blocked & ~sources
+    asked = ~blocked if asked is None else (asked | sources) & ~blocked
     fours = np.lib.stride_tricks.sliding_window_view(blocked, (2, 2))
     corners = np.argwhere(fours.sum((2, 3)) == 1) + 1.0
     touching = (fours.sum((2, 3)) == 2) & (fours[..., 0, 0] == fours[..., 1, 1])
-    centres = np.argwhere(~blocked) + 0.5
+    centres = np.argwhere(asked) + 0.5
     points = np.concatenate([centres, corners])
     first, second = np.triu_indices(len(points), 1)
     lines = shapely.linestrings(np.stack([points[first], points[second]], axis=1))
@@ -58,5 +62,5 @@ def shortest_ways(sources: Flags, blocked: Flags) -> Floats:
     flags = sources[tuple((centres - 0.5).astype(int).T)]
     found = dijkstra(graph.tocsr(), directed=False, indices=np.flatnonzero(flags))
     out = np.full(blocked.shape, np.inf)
-    out[~blocked] = found.min(axis=0, initial=np.inf)[: len(centres)]
+    out[asked] = found.min(axis=0, initial=np.inf)[: len(centres)]
     return out

@@ -7,6 +7,7 @@ from conftest import Home
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from rsei.kernels import barriers, distance
 
@@ -107,22 +108,51 @@ def test_in_clutter_it_is_the_visibility_graphs(home: Home, seed: int) -> None:
     sources = nothing(*shape)
     sources[rng.integers(shape[0]), rng.integers(shape[1])] = True
     found, expected = ways(home, sources, blocked), oracles_drivers.shortest_ways(sources, blocked)
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_round_a_coast_it_is_the_visibility_graphs(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    heights = ndimage.gaussian_filter(rng.normal(size=(60, 50)), 3, mode="wrap")
+    blocked = heights > np.quantile(heights, 0.6)
+    sources, asked = (rng.random(blocked.shape) < share for share in (0.001, 0.02))
+    expected = oracles_drivers.shortest_ways(sources, blocked, asked)
+    found = barriers.shortest_ways(sources, blocked)
+    some = np.isfinite(expected)
+    np.testing.assert_allclose(found[some], expected[some], rtol=1e-6)
+    assert np.isinf(found[asked & ~sources & ~some]).all()
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(0, 2**31), st.integers(0, 3))
-def test_turning_the_map_turns_the_ways(seed: int, turns: int) -> None:
+@given(st.integers(0, 2**31), st.sampled_from([0.01, 0.1, 0.2, 0.4]))
+def test_turning_and_mirroring_the_map_does_so_to_the_ways(seed: int, share: float) -> None:
     rng = np.random.default_rng(seed)
-    blocked, sources = rng.random((30, 40)) < 0.2, rng.random((30, 40)) < 0.005
-    found = barriers.shortest_ways(*(np.rot90(part, turns).copy() for part in (sources, blocked)))
+    blocked, sources = rng.random((60, 80)) < share, rng.random((60, 80)) < 0.005
     expected = barriers.shortest_ways(sources, blocked)
-    back = np.rot90(found, -turns)
-    np.testing.assert_array_equal(np.isinf(back), np.isinf(expected))
-    some = np.isfinite(expected) & (expected > 0)
-    off = np.abs(back[some] / expected[some] - 1)
-    # In clutter a beam narrower than a pixel may be lost one way and found the other.
-    assert (off > 1e-5).sum() <= 0.05 * off.size and off.max(initial=0) < 0.02
+    for turns in range(1, 4):
+        turned = (np.rot90(part, turns).copy() for part in (sources, blocked))
+        found = np.rot90(barriers.shortest_ways(*turned), -turns)
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+    found = barriers.shortest_ways(sources[:, ::-1].copy(), blocked[:, ::-1].copy())
+    np.testing.assert_allclose(found[:, ::-1], expected, rtol=1e-6)
+
+
+def test_of_many_sources_each_serves_its_own() -> None:
+    sources = np.random.default_rng(2).random((300, 200)) < 0.1
+    sources[40:90, 50:120] = True
+    exact = np.sqrt(distance.nearest_source(sources)[1]).astype(np.float32)
+    found = barriers.shortest_ways(sources, np.zeros_like(sources))
+    np.testing.assert_array_equal(found, exact)
+
+
+def test_too_little_room_for_waiting_beams_is_made_more(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources, blocked = drawn("S.#.... ..#.#.. ...#... #....#. ..#.#.S")
+    expected = ways(home, sources, blocked)
+    monkeypatch.setattr(barriers, "ROOM", 1)
+    np.testing.assert_array_equal(ways(home, sources, blocked), expected)
 
 
 def test_a_map_too_large_is_refused() -> None:
@@ -132,18 +162,13 @@ def test_a_map_too_large_is_refused() -> None:
 
 
 @pytest.mark.slow
-def test_in_much_clutter_nearly_all_are_exact_and_none_is_half_a_percent_off() -> None:
-    errors = []
-    for seed in range(150):
+def test_in_any_clutter_all_are_the_visibility_graphs() -> None:
+    for seed in range(80):
         rng = np.random.default_rng(1000 + seed)
-        blocked = rng.random(tuple(rng.integers(5, 16, 2))) < rng.uniform(0.02, 0.4)
+        blocked = rng.random(tuple(rng.integers(5, 16, 2))) < rng.uniform(0.02, 0.5)
         sources = np.zeros_like(blocked)
-        sources[tuple(rng.integers(0, blocked.shape))] = True
+        for _ in range(rng.integers(1, 4)):
+            sources[tuple(rng.integers(0, blocked.shape))] = True
         found = barriers.shortest_ways(sources, blocked)
         exact = oracles_drivers.shortest_ways(sources, blocked)
-        np.testing.assert_array_equal(np.isinf(found), np.isinf(exact))
-        some = np.isfinite(exact) & (exact > 0)
-        errors.append(found[some] / exact[some] - 1)
-    every = np.concatenate(errors)
-    assert every.min() > -1e-5 and every.max() < 0.005
-    assert (every < 1e-5).mean() > 0.995
+        np.testing.assert_allclose(found, exact, rtol=1e-6)
