@@ -96,12 +96,36 @@ class Trees:
         """The forest that :meth:`arrays` gave. Raises InputError for anything else."""
         if missing := {"format", "drivers", "nodes", "roots", "scale", "purity"} - set(arrays):
             raise InputError(f"expected a forest of this program, found no {sorted(missing)} in it")
-        if int(arrays["format"]) != FORMAT:
-            found = int(arrays["format"])
+        found = arrays["format"].tolist()
+        if found != FORMAT:
             raise InputError(f"expected a forest of format {FORMAT}, found {found}; grow it again")
-        low, step = arrays["scale"].tolist()
-        names = tuple(str(name) for name in arrays["drivers"])
-        return cls(names, arrays["nodes"], arrays["roots"], low, step, arrays["purity"])
+        names = tuple(str(name) for name in arrays["drivers"].ravel())
+        scale, purity = arrays["scale"], arrays["purity"]
+        numbers = scale.shape == (2,) and purity.shape == (len(names),) and np.isfinite(scale).all()
+        if not numbers or not walkable(arrays["nodes"], arrays["roots"], len(names)):
+            raise InputError("expected a forest of this program, found one that is damaged")
+        low, step = scale.tolist()
+        return cls(names, arrays["nodes"], arrays["roots"], low, step, purity)
+
+
+def walkable(nodes: NDArray[Any], roots: NDArray[Any], drivers: int) -> bool:
+    """Whether every walk down the trees asks for one of the drivers, goes on, and ends in a leaf.
+
+    The kernels believe it: else a file could send them anywhere in memory, or round for ever.
+    """
+    known = nodes.dtype == np.int64 == roots.dtype and nodes.ndim == 1 == roots.ndim
+    if not known or not roots.size or roots[0] != 0 or (np.diff(roots) < 1).any():
+        return False
+    ends = np.append(roots[1:], nodes.size)
+    if ends[-1] <= roots[-1]:
+        return False
+    sizes = ends - roots
+    place, size = np.arange(nodes.size) - np.repeat(roots, sizes), np.repeat(sizes, sizes)
+    links = nodes & walks.LEAF
+    right, driver = links >> walks.FEATURE_BITS, links & walks.LOW_BYTE
+    inner = links != walks.LEAF
+    forward = (right > place + 1) & (right < size) & (driver < drivers)
+    return bool(forward[inner].all())
 
 
 def grown(

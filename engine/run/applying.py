@@ -81,8 +81,11 @@ def saved(run: Path, area: str | None) -> Origin:
         raise InputError(
             f"{known[wanted]}: expected a forest that says where it grew, found {found}"
         )
-    origin = str(arrays["area"]), int(arrays["year"]), str(arrays["crs"])
-    return Origin(Trees.of_arrays(arrays), *origin, float(arrays["resolution"]))
+    try:
+        origin = str(arrays["area"]), int(arrays["year"]), str(arrays["crs"])
+        return Origin(Trees.of_arrays(arrays), *origin, float(arrays["resolution"]))
+    except (InputError, TypeError, ValueError) as error:
+        raise InputError(f"{known[wanted]}: {error}; run the study again") from error
 
 
 def target(place: Path) -> Study:

@@ -126,9 +126,15 @@ def opened(path: Path) -> Iterator[h5py.File]:
 
     A damaged file may open: then its names, numbers and axes contradict each other.
     """
+    with readable(path), h5py.File(path, "r") as file:
+        yield file
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Raises RasterError for whatever a damaged file provokes."""
     try:
-        with h5py.File(path, "r") as file:
-            yield file
+        yield
     except (OSError, RuntimeError, LookupError, ValueError, TypeError, OverflowError) as error:
         raise RasterError(f"{path}: damaged: {error}; get it again") from error
 

@@ -20,7 +20,7 @@ from .grids import SINUSOIDAL
 from .hdf4 import HDF4File
 from .located import name_of
 from .products import QUALITY_FIELDS, plain, products
-from .rasterfiles import HDF5, TIFF, opened_tiff
+from .rasterfiles import HDF5, TIFF, opened_tiff, readable
 from .structure import Grid, block, grids
 
 BLOCK = 1 << 24
@@ -227,17 +227,19 @@ def _geotiff(path: Path) -> Iterator[Found]:
                 file.shape,
                 np.dtype(file.dtypes[band - 1]),
                 tags,
-                partial(_strips, file, band),
+                partial(_strips, path, file, band),
                 file.crs.to_string() if file.crs else None,
                 None if file.transform.is_identity else file.transform.to_gdal(),
             )
 
 
-def _strips(file: Any, band: int) -> Blocks:
+def _strips(path: Path, file: Any, band: int) -> Blocks:
     height, width = file.shape
     rows = max(1, BLOCK // max(1, width))
     for top in range(0, height, rows):
-        yield file.read(band, window=((top, min(top + rows, height)), (0, width)))
+        with readable(path):
+            strip = file.read(band, window=((top, min(top + rows, height)), (0, width)))
+        yield strip
 
 
 def _netcdf(path: Path) -> Iterator[Found]:
@@ -256,15 +258,17 @@ def _netcdf(path: Path) -> Iterator[Found]:
                 data.shape,
                 data.dtype,
                 Tags(*(hdf5.number(data, key) for key in keys)),
-                partial(_layers, data),
+                partial(_layers, path, data),
                 crs,
                 transform,
             )
 
 
-def _layers(data: Any) -> Blocks:
+def _layers(path: Path, data: Any) -> Blocks:
     *before, height, width = data.shape
     rows = max(1, BLOCK // max(1, width))
     for layer in np.ndindex(*before):
         for top in range(0, height, rows):
-            yield data[(*layer, slice(top, top + rows))]
+            with hdf5.readable(path):
+                strip = data[(*layer, slice(top, top + rows))]
+            yield strip

@@ -216,12 +216,18 @@ def require_small_blocks(
 @contextmanager
 def opened_tiff(path: Path) -> Iterator[rasterio.DatasetReader]:
     """A TIFF opened by that driver alone; raises RasterError where GDAL cannot read it."""
+    with readable(path), rasterio.Env(**SAFE), warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        with rasterio.open(path, driver="GTiff", sharing=False) as dataset:
+            require_small_blocks(dataset, path, RasterError)
+            yield dataset
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Raises RasterError for what GDAL says of a file that it cannot read."""
     try:
-        with rasterio.Env(**SAFE), warnings.catch_warnings():
-            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-            with rasterio.open(path, driver="GTiff", sharing=False) as dataset:
-                require_small_blocks(dataset, path, RasterError)
-                yield dataset
+        yield
     except (rasterio.errors.RasterioError, rasterio.errors.RasterioIOError, ValueError) as error:
         raise RasterError(f"{path}: damaged: {error.__cause__ or error}; get it again") from error
 

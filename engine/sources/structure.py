@@ -4,9 +4,10 @@ Source: HDF-EOS Library User's Guide 2, appendix on StructMetadata; ECS metadata
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 
 from affine import Affine
 
@@ -14,6 +15,9 @@ from .grids import RADIUS
 
 RADIUS_TOLERANCE = 1e-3
 """m by which the sphere's radius may be rounded."""
+
+LONGEST = 1 << 20
+"""Characters of a metadata block; the longest of a real granule has 60,000."""
 
 SIDE_LIMIT = 1 << 16
 """Rows or columns that no grid reaches; a 250 m tile has 4800."""
@@ -60,19 +64,32 @@ def block(attributes: Mapping[str, object], name: str) -> str:
     """A metadata block from its numbered parts: ``name.0``, ``name.1`` ..., joined.
 
     The subset tools move the core metadata of the whole granule to ``OldCoreMetadata``.
+    Raises ValueError for one that is longer than any is.
     """
     parts = sorted(
         (int(match[1]), str(text))
         for key, text in attributes.items()
-        if (match := re.fullmatch(rf"{name}\.(\d+)", key))
+        if (match := re.fullmatch(rf"{name}\.(\d{{1,9}})", key))
     )
-    return "".join(text for _, text in parts)
+    whole = "".join(text for _, text in parts)
+    if len(whole) > LONGEST:
+        raise ValueError(f"{name} of {len(whole)} characters")
+    return whole
 
 
 def grids(text: str) -> list[Grid]:
     """The grids that StructMetadata describes. Raises ValueError for one without size or corner."""
-    found = re.finditer(r"GROUP=GRID_(\d+)\s(.*?)END_GROUP=GRID_\1\s", text, re.DOTALL)
-    return [_grid(match[2]) for match in found]
+    found, lines, end = [], list[str](), ""
+    for line in text.splitlines():
+        word = line.strip()
+        if end and word == end:
+            found.append(_grid("\n".join(lines)))
+            end = ""
+        elif end:
+            lines.append(line)
+        elif re.fullmatch(r"GROUP=GRID_\d{1,9}", word):
+            lines, end = [], "END_" + word
+    return found
 
 
 def _grid(text: str) -> Grid:
@@ -123,28 +140,36 @@ class Origin:
 
 def origin(text: str) -> Origin:
     """What core metadata says. Raises ValueError for a date or number that is none."""
-
-    def one(key: str) -> str | None:
-        match = re.search(
-            rf"OBJECT\s*=\s*{key}\s*\n(?:(?!END_OBJECT).)*?VALUE\s*=\s*(.*?)\s*\n", text, re.DOTALL
-        )
-        return match[1].strip('"') if match else None
-
-    sides = dict(
-        re.findall(
-            r'"(HORIZONTAL|VERTICAL)TILENUMBER".*?PARAMETERVALUE\s*\n.*?VALUE\s*=\s*"?(\d+)',
-            text,
-            re.DOTALL,
-        )
-    )
-    tile = None
-    if len(sides) == 2:
-        tile = f"h{int(sides['HORIZONTAL']):02d}v{int(sides['VERTICAL']):02d}"
-    version, start = one("VERSIONID"), one("RANGEBEGINNINGDATE")
+    values = list(_values(text))
+    said: dict[str, str] = {}
+    for name, value in values:
+        said.setdefault(name, value)
+    # A tile's numbers are additional attributes: a name, and the value that follows it.
+    sides = {name[1]: value[1] for name, value in pairwise(values) if value[0] == "PARAMETERVALUE"}
+    tile, start = None, said.get("RANGEBEGINNINGDATE")
+    if {"HORIZONTALTILENUMBER", "VERTICALTILENUMBER"} <= sides.keys():
+        across, down = (int(sides[f"{side}TILENUMBER"]) for side in ("HORIZONTAL", "VERTICAL"))
+        tile = f"h{across:02d}v{down:02d}"
     return Origin(
-        one("LOCALGRANULEID"),
-        one("SHORTNAME"),
-        int(version) if version else None,
+        said.get("LOCALGRANULEID"),
+        said.get("SHORTNAME"),
+        int(said["VERSIONID"]) if said.get("VERSIONID") else None,
         date.fromisoformat(start) if start else None,
         tile,
     )
+
+
+def _values(text: str) -> Iterator[tuple[str, str]]:
+    """Name and value of every object of an ODL text, in its order.
+
+    >>> list(_values("OBJECT = VERSIONID\\nVALUE = 61\\nEND_OBJECT = VERSIONID"))
+    [('VERSIONID', '61')]
+    """
+    name = ""
+    for line in text.splitlines():
+        key, _, value = (part.strip() for part in line.partition("="))
+        if key == "OBJECT":
+            name = value
+        elif key == "VALUE" and name:
+            yield name, value.strip('"')
+            name = ""

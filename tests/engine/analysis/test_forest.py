@@ -2,6 +2,7 @@ import io
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,29 @@ def test_saved_without_pickle_it_predicts_the_same(
         forests.applied(again, table.drop(columns="gdp"))
     with pytest.raises(InputError, match="expected a forest of this program"):
         Trees.of_arrays({"nodes": again.nodes})
+
+
+HARM: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "a way back": lambda a: a["nodes"].__setitem__(0, a["nodes"][0] & ~0xFFFFFF00),
+    "a way out": lambda a: a["nodes"].__setitem__(0, a["nodes"][0] | 0xFFFFFE00),
+    "an unknown driver": lambda a: a["nodes"].__setitem__(0, a["nodes"][0] | 0xFE),
+    "no leaf at the end": lambda a: a.update(nodes=a["nodes"][:-1]),
+    "roots out of order": lambda a: a.update(roots=a["roots"][::-1].copy()),
+    "roots beyond": lambda a: a["roots"].__setitem__(-1, a["nodes"].size),
+    "other numbers": lambda a: a.update(nodes=a["nodes"].astype(np.float64)),
+    "no scale": lambda a: a.update(scale=np.array([0.0, np.nan])),
+    "purity of others": lambda a: a.update(purity=a["purity"][1:]),
+    "another format": lambda a: a.update(format=np.array([1, 1])),
+}
+
+
+@pytest.mark.parametrize("harm", HARM)
+def test_a_damaged_forest_is_never_walked(harm: str, forest: forests.Forest) -> None:
+    arrays = {name: array.copy() for name, array in forest.trees.arrays().items()}
+    assert np.array_equal(Trees.of_arrays(arrays).nodes, forest.trees.nodes)
+    HARM[harm](arrays)
+    with pytest.raises(InputError, match="expected a forest"):
+        Trees.of_arrays(arrays)
 
 
 def test_ranking_is_the_rank_of_the_sum() -> None:
