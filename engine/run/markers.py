@@ -121,19 +121,28 @@ class Marker:
     def text(self) -> bytes:
         """This marker as JSON."""
         record = self.__dict__ | {"files": {name: x.__dict__ for name, x in self.files.items()}}
-        return json.dumps(record, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
+        sealed = record | {"seal": _seal(record)}
+        return json.dumps(sealed, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
 
     @classmethod
     def of(cls, data: bytes) -> Self | None:
         """The marker in ``data``; None where that is not one, whole and harmless."""
         try:
             record = json.loads(data)
+            if record.pop("seal") != _seal(record):
+                return None  # somebody, or a failing disk, changed it
             files = {name: Stored(**entry) for name, entry in record.pop("files").items()}
             marker = cls(files=files, **record)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
         sound = all(inside(name) and type(entry.size) is int for name, entry in files.items())
         return marker if sound and isinstance(marker.key, str) else None
+
+
+def _seal(record: Mapping[str, Any]) -> str:
+    """Checksum of a marker's values: what stages find in it, nobody else has written."""
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def inside(name: str) -> bool:

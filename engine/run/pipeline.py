@@ -13,6 +13,7 @@ from .devices import choice, versions
 from .driving import driver_tasks, layer_tasks
 from .forests import forest_tasks
 from .journal import Journal, refuse_damaged
+from .ledger import ledger
 from .maps import index_tasks, write_tasks
 from .orders import (
     STAGES,
@@ -37,7 +38,7 @@ from .store import Store
 from .study import Study
 from .survey import Survey, survey
 from .tasks import Task, committed
-from .upkeep import RUN, expect_run, joined
+from .upkeep import expect_run, joined
 from .waves import Tally, Team, carry_out_wave, share
 
 WAVES: tuple[tuple[str, Callable[[Survey, str], tuple[Task, ...]]], ...] = (
@@ -230,7 +231,7 @@ def recorded(folder: Path) -> Study:
     """
     store = Store(folder)
     expect_run(store)
-    record = store.get_json(RUN) or {}
+    record = ledger(store) or {}
     file = Path(os.path.normpath(folder / (record.get("study_file") or "study.toml")))
     if not file.is_file():
         raise StudyError(

@@ -16,6 +16,7 @@ from ..report.tabular import read as read_table
 from ..report.wording import comparison
 from ..sources.errors import InputError, StudyError
 from .journal import QUARANTINE
+from .ledger import ledger
 from .orders import Progress
 from .store import Draft, Key, Store
 from .survey import Survey
@@ -38,7 +39,7 @@ def findings(store: Store) -> Findings:
     Raises StudyError where the folder holds no run.
     """
     expect_run(store)
-    record = store.get_json(RUN)
+    record = ledger(store)
     if record is None:
         raise StudyError(f"{store.folder}: expected {RUN}, found none; run the study again")
     record = {**record, **_committed(store, record)}
@@ -94,7 +95,7 @@ class ReportTask:
             for marker in store.markers(stage)
         }
         keys[TABLES] = need(store, *TABLES.split(" ", 1)).key
-        settings = (store.get_json(RUN) or {}).get("settings", {})
+        settings = (ledger(store) or {}).get("settings", {})
         return Key(self.stage, self.name, ALGORITHM, {"study": _digestible(settings)}, keys)
 
 

@@ -196,7 +196,7 @@ class Store:
             return None
         try:
             return json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise StudyError(
                 f"{self.folder / name}: expected JSON, found {error}; remove the file and run again"
             ) from error

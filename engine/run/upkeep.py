@@ -77,7 +77,7 @@ def _no_rival(store: Store, settings: Mapping[str, Any]) -> None:
         try:
             note = json.loads(store.disk.read(path) or b"")
             process, theirs = Writer(str(note["host"]), int(note["pid"])), note["settings"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue  # half a note: its writer is just coming or just going
         reborn = process.here and birth(process.pid) != note.get("birth")
         if process.dead or reborn:

@@ -84,12 +84,14 @@ class Manifest:
         for line in text.splitlines():
             try:
                 manifest._take(json.loads(line))
-            except (ValueError, TypeError, KeyError):
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
                 continue  # cut off by a crash, or written by a later version
         return manifest
 
     def _take(self, entry: Any) -> None:
         time = str(entry["time"])
+        if not all(isinstance(entry.get(name, ""), str) for name in ("file", "absent", "failed")):
+            raise TypeError
         if "file" in entry:
             held = Held(**{name: entry[name] for name in Held.__dataclass_fields__})
             if Path(held.file).is_absolute() or ".." in Path(held.file).parts:

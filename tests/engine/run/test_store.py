@@ -133,6 +133,17 @@ def test_a_malformed_marker_counts_as_none(store: Store, text: bytes) -> None:
     assert upkeep.verification(store).intact
 
 
+def test_a_marker_that_somebody_changed_counts_as_none(store: Store) -> None:
+    commit(store, key())
+    path = store.marker_path("partial", "h27v05/2019")
+    sound = path.read_bytes()
+    assert sound.count(b'"observations": 16') == 1
+    path.write_bytes(sound.replace(b'"observations": 16', b'"observations": 61'))
+    assert store.find(key()) is None and not upkeep.verification(store).intact
+    path.write_bytes(sound)
+    assert store.find(key()) is not None
+
+
 @given(st.recursive(st.none() | st.integers() | st.text() | st.floats(), st.lists))
 def test_no_json_is_taken_for_a_marker(value: Any) -> None:
     assert Marker.of(json.dumps(value).encode()) is None
