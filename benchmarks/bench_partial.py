@@ -31,7 +31,7 @@ import scenes
 
 from rsei.engine.index.quality import Policy
 from rsei.engine.index.season import Season
-from rsei.engine.run.partials import BATCH, PartialTask, read_partial
+from rsei.engine.run.partials import PartialTask, read_partial
 from rsei.engine.run.store import Store
 from rsei.engine.run.survey import Shelf
 from rsei.engine.run.tasks import carry_out
@@ -84,7 +84,7 @@ def task_of(folder: Path) -> PartialTask:
     granules = catalogue(folder).granules
     shelf = Shelf(TILE, YEAR, tile_window(TILE), {"reflectance": granules})
     season = Season().model_dump(mode="json")
-    return PartialTask(shelf, Policy(), season, SINUSOIDAL_500M, None, folder, False)
+    return PartialTask(shelf, Policy(), season, SINUSOIDAL_500M, None, folder, False, 8 << 30)
 
 
 def decode(task: PartialTask) -> None:
@@ -142,7 +142,7 @@ def main() -> None:
         "dates": chosen.dates,
         "decoded_bytes": size,
         "file_bytes": packed,
-        "batch": BATCH,
+        "batch": task.batch,
         "seconds": medians,
         "times_rsei": {n: [w / base[0], c / base[1]] for n, (w, c) in medians.items()},
     }

@@ -7,20 +7,24 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from ...kernels.launch import cores
 from ..sources.errors import MachineError, RseiError
+from .devices import free_memory
 from .disk import fleeting
 from .orders import SLURM, Device, Progress, RunOptions, Stop
 from .store import Store
-from .tasks import Done, Missing, Task, carry_out
+from .tasks import Done, Missing, Task, carry_out, lighter
 
 PAUSES = (1.0, 5.0)
 """Seconds to wait before a task is tried again whose file system failed for a moment."""
 
+
+HALVINGS = 3
+"""Times that a task's memory is halved before it is given up."""
 
 BESIDE = frozenset({"composite", "project", "write"})
 """Stages whose tasks may run side by side in one process: they pack and unpack small rasters, each
@@ -85,7 +89,25 @@ class Alone:
 
 
 def attempt(task: Task, store: Store) -> Done | Failed:
-    """Carry out a task; what goes wrong is returned, so that the other tasks go on."""
+    """Carry out a task; what goes wrong is returned, so that the other tasks go on.
+
+    Where the memory of the machine or of its GPU is too small, the task is tried again in half of
+    it, which changes no result, as long as it can do with less.
+    """
+    tried: Task | None = task
+    for _ in range(HALVINGS + 1):
+        try:
+            return replace(_attempt(tried, store), task=task)
+        except MemoryError:
+            free_memory()
+        if (tried := lighter(tried)) is None:
+            break
+    reason = "not enough memory; set a lower compute.memory, or fewer --workers"
+    return Failed(task, TaskError(reason))
+
+
+def _attempt(task: Task, store: Store) -> Done | Failed:
+    """As ``attempt``, with the memory that it has; raises MemoryError where that is too little."""
     for pause in (*PAUSES, None):
         try:
             return carry_out(task, store)
@@ -101,8 +123,7 @@ def attempt(task: Task, store: Store) -> Done | Failed:
             gone = f"{store.folder}: {error}; was it removed while the run went on? Run it again"
             return Failed(task, MachineError(gone))
         except MemoryError:
-            reason = "not enough memory; set a lower compute.memory, or fewer --workers"
-            return Failed(task, TaskError(reason))
+            raise
         except Exception as error:
             reason = f"unexpected {type(error).__name__}: {error}; please report it with the log"
             return Failed(task, TaskError(reason), traceback.format_exc())

@@ -1,11 +1,13 @@
 """The machine: cores, memory, GPU and libraries; nothing else asks whether there is a GPU."""
 
+import gc
 import importlib
 import importlib.metadata
 import importlib.util
 import os
 import platform
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -173,6 +175,14 @@ def on_host(value: Any) -> Any:
         moved = {f.name: on_host(getattr(value, f.name)) for f in fields(value) if f.init}
         return replace(value, **moved)
     return value.get() if type(value).__module__.partition(".")[0] == "cupy" else value
+
+
+def free_memory() -> None:
+    """Give back what nobody uses, on the host and from CuPy's pools; what is in use stays."""
+    gc.collect()
+    if cupy := sys.modules.get("cupy"):
+        cupy.get_default_memory_pool().free_all_blocks()
+        cupy.get_default_pinned_memory_pool().free_all_blocks()
 
 
 def _lack() -> str:

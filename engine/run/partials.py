@@ -28,7 +28,7 @@ ALGORITHM = 1
 """Version of this stage: raised when its results change."""
 
 BATCH = 4
-"""Dates read and added at a time: the kernel adds four in one pass."""
+"""Dates read and added at a time, where there is room: the kernel adds four in one pass."""
 
 BANDS = ("red", "nir", "blue", "green", "nir2", "swir1", "swir2")
 """Bands of reflectance in their order."""
@@ -83,6 +83,9 @@ class PartialTask:
     skip: bool
     """Whether a damaged granule is left out; it ends the run otherwise."""
 
+    budget: int
+    """Bytes of memory it may take."""
+
     device: str = "cpu"
     """Where to add: ``cpu`` or ``cuda``."""
 
@@ -119,8 +122,21 @@ class PartialTask:
     @property
     def memory(self) -> int:
         """Two batches of stored layers at whole granule size, and the sums."""
-        layers = max(stored_bytes(role) for role in self.roles)
-        return self.shelf.window.size * (2 * BATCH * layers + 2 * PIXEL["reflectance"])
+        return self._sums + self.batch * self._date
+
+    @property
+    def batch(self) -> int:
+        """Dates read and added at a time, so that the budget holds."""
+        return max(1, min(BATCH, (self.budget - self._sums) // self._date))
+
+    @property
+    def _sums(self) -> int:
+        return self.shelf.window.size * 2 * PIXEL["reflectance"]
+
+    @property
+    def _date(self) -> int:
+        """Bytes of a date: while it is read, and while the one before is added."""
+        return self.shelf.window.size * 2 * max(stored_bytes(role) for role in self.roles)
 
     def window(self, role: str) -> Window:
         """The window of the role's own grid; of heat with a margin, so that it can be bent."""
@@ -178,9 +194,9 @@ class PartialTask:
     def _batches(
         self, role: str, window: Window, bad: list[dict[str, str]]
     ) -> Iterator[dict[str, NDArray[Any]]]:
-        """Stacks of up to ``BATCH`` dates; the next is read while one is added."""
-        granules = self.shelf.granules[role]
-        groups = [granules[i : i + BATCH] for i in range(0, len(granules), BATCH)]
+        """Stacks of up to ``batch`` dates; the next is read while one is added."""
+        granules, dates = self.shelf.granules[role], self.batch
+        groups = [granules[i : i + dates] for i in range(0, len(granules), dates)]
         with ThreadPoolExecutor(1, "read") as reader:
             coming = reader.submit(self._stacked, role, groups[0], window, bad)
             for group in groups[1:]:
@@ -289,6 +305,7 @@ def partial_tasks(survey: Survey, device: str) -> tuple[PartialTask, ...]:
             survey.coarse,
             study.granules.path,
             study.granules.on_bad_granule == "skip",
+            study.compute.memory_bytes,
             device,
         )
         for shelf in survey.shelves.values()

@@ -1,0 +1,112 @@
+"""A task for which the memory is too small is done in less of it, and gives the same bytes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import studies
+from faulty_tasks import Faulty
+from run_hashes import hashes
+
+from rsei.engine.run import cluster, composites, devices, partials
+from rsei.engine.run.cluster import Failed, TaskError, attempt
+from rsei.engine.run.store import Draft, Key, Store
+from rsei.engine.run.tasks import Done, lighter
+
+
+@dataclass(frozen=True)
+class Large:
+    """A task that takes its budget, and 60 bytes at least, of which the machine has ``room``."""
+
+    name: str
+    budget: int = 800
+    room: int = 100
+    stage = "composite"
+    inputs = ()
+    files = ()
+    read = write = 0
+
+    @property
+    def memory(self) -> int:
+        return max(self.budget, 60)
+
+    def key(self, store: Store) -> Key:
+        return Key(self.stage, self.name, 1, {}, {})
+
+    def make(self, store: Store, draft: Draft) -> None:
+        begun.append(self.memory)
+        if self.memory > self.room:
+            raise MemoryError
+
+
+begun: list[int] = []
+"""The memory of each try of a ``Large``."""
+
+
+def test_the_memory_of_a_task_is_halved_three_times(tmp_path: Path) -> None:
+    begun.clear()
+    store = Store(tmp_path)
+    found = attempt(Large("a"), store)
+    assert isinstance(found, Done) and found.task == Large("a")
+    assert begun == [800, 400, 200, 100]
+    found = attempt(Large("b", room=99), store)
+    assert isinstance(found, Failed) and isinstance(found.error, TaskError)
+    assert found.task == Large("b", room=99) and begun[4:] == begun[:4]
+    assert "not enough memory" in str(found.error)
+
+
+def test_a_task_that_cannot_do_with_less_is_tried_no_more(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    begun.clear()
+    assert isinstance(attempt(Large("a", budget=100, room=50), store), Failed)
+    assert begun == [100, 60]
+    assert isinstance(attempt(Faulty("b", "memory"), store), Failed)
+    assert Faulty("b").tries(store) == 1
+    assert lighter(Faulty("b")) is None
+
+
+def test_cupys_pools_give_back_what_nobody_uses(monkeypatch: pytest.MonkeyPatch) -> None:
+    freed = []
+
+    class Pool:
+        def free_all_blocks(self) -> None:
+            freed.append(self)
+
+    class CuPy:
+        pools = Pool(), Pool()
+        get_default_memory_pool = staticmethod(lambda: CuPy.pools[0])
+        get_default_pinned_memory_pool = staticmethod(lambda: CuPy.pools[1])
+
+    monkeypatch.setitem(devices.sys.modules, "cupy", CuPy)
+    devices.free_memory()
+    assert freed == list(CuPy.pools)
+
+
+@pytest.mark.slow
+def test_a_run_short_of_memory_gives_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    granules = studies.write_all(tmp_path / "granules")
+    whole = studies.run(studies.written(tmp_path / "whole", granules), until="write")
+    refused = {"partial": 0, "composite": 0}
+    add, make = partials.ReflectanceSum.add, composites.epoch_block
+
+    def few_dates(total: Any, bands: Any, *words: Any) -> None:
+        if len(bands) > 1:
+            refused["partial"] += 1
+            raise MemoryError
+        add(total, bands, *words)
+
+    def few_rows(layers: Any, *rest: Any) -> Any:
+        if layers.inside.shape[0] > 8:
+            refused["composite"] += 1
+            raise MemoryError
+        return make(layers, *rest)
+
+    monkeypatch.setattr(partials.ReflectanceSum, "add", few_dates)
+    monkeypatch.setattr(composites, "epoch_block", few_rows)
+    monkeypatch.setattr(cluster, "HALVINGS", 12)
+    short = studies.run(studies.written(tmp_path / "short", granules), until="write")
+    assert not short.failed and min(refused.values()) > 0
+    assert hashes(short.out) == hashes(whole.out)
