@@ -67,7 +67,12 @@ def write(
 ) -> None:
     """Write the integers of a waiting beam."""
     beams[slot, 0], beams[slot, 1], beams[slot, 2], beams[slot, 3] = y, x, quarter, line
-    beams[slot, 4], beams[slot, 5], beams[slot, 6], beams[slot, 7] = (*left, *right)
+    beams[slot, 4], beams[slot, 5], beams[slot, 6], beams[slot, 7] = (
+        left[0],
+        left[1],
+        right[0],
+        right[1],
+    )
 
 
 @device
