@@ -43,8 +43,8 @@ def maps(site: Site, epochs: Sequence[int] | None = None) -> Figure:
     columns, width = arranged(len(chosen), sheet.aspect)
     rows = -(-len(chosen) // columns)
     with styled():
-        drawing = figure(width, rows * (width / columns * sheet.aspect + 0.25) + 0.75)
-        panels = drawing.subplots(rows, columns, squeeze=False)
+        drawing = figure(width, rows * (width / columns * sheet.aspect + 0.35) + 0.75)
+        panels = drawing.subplots(rows, columns, squeeze=False, gridspec_kw={"hspace": 0.1})
         for number, axes in enumerate(panels.flat):
             if number >= len(chosen):
                 axes.set_axis_off()

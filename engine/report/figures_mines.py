@@ -103,8 +103,9 @@ def _breakpoint(axes: Axes, row: "pd.Series[Any]") -> None:
     axes.axvline(place, color=INK, lw=0.8, ls="--")
     if pd.notna(low) and pd.notna(high):
         axes.axvspan(low, high, color=INK, alpha=0.07, lw=0)
-    text = f" levels off\n at {place:.1f} km"
-    axes.text(place, 0.02, text, va="bottom", fontsize=7, transform=axes.get_xaxis_transform())
+    look: Look = {"textcoords": "offset points", "va": "bottom", "fontsize": 7}
+    where = (place, 0.02), (3, 0), axes.get_xaxis_transform()
+    axes.annotate(f"levels off\nat {place:.1f} km", *where, **look)
 
 
 def middles(rows: pd.DataFrame) -> "pd.Series[Any]":
@@ -179,7 +180,7 @@ def insets(site: Site, epoch: int, most: int = 3) -> Figure | None:
     top = float(np.nanpercentile(light, 99.7)) if np.isfinite(light).any() else 0.25
     shown = np.clip(np.nan_to_num(light, nan=top) / max(top, 0.05), 0, 1) ** 0.9
     with styled():
-        drawing = figure(TWO_COLUMNS, 2 * TWO_COLUMNS / max(len(chosen), 2) + 0.7)
+        drawing = figure(TWO_COLUMNS, 2 * 0.82 * TWO_COLUMNS / max(len(chosen), 2) + 0.7)
         panels = drawing.subplots(2, len(chosen), squeeze=False)
         for number, mine in enumerate(chosen):
             x, y = (float(v) for v in sheet.shaped(mine).centroid.coords[0])

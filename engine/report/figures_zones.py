@@ -221,7 +221,7 @@ def _zone_densities(axes: Axes, table: pd.DataFrame) -> None:
             axes.plot(at, height, color=colour, label=label)
     axes.set(xlim=(0, 1), xlabel="RSEI", ylabel="Density")
     axes.set_ylim(bottom=0)
-    axes.legend()
+    axes.legend(ncols=2, loc="lower right", bbox_to_anchor=(1, 0.98))  # curves may be anywhere
 
 
 def grades(table: pd.DataFrame, title: str = "") -> Figure:

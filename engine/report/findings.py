@@ -76,6 +76,12 @@ class Site:
         """The map of an epoch."""
         return read_layer(self.files("rsei", epoch), 1)
 
+    def slope(self) -> Layer | None:
+        """Theil-Sen slope of each pixel, RSEI a year; None where the epochs are too few."""
+        paths = parts_of(self.folder / "trends" / self.slug)
+        layer = read_layer(paths, 1) if paths else None
+        return layer if layer is not None and np.isfinite(layer.values).any() else None
+
     def band(self, epoch: int, name: str) -> Layer | None:
         """A band of an epoch's composite; None where the index was made without it."""
         paths = self.files("composites", epoch)

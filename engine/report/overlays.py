@@ -16,6 +16,7 @@ from shapely.geometry.base import BaseGeometry
 
 from ..sources.grids import LONLAT, carrier
 from .findings import Layer, Site
+from .style import reach
 
 MERCATOR = "EPSG:3857"
 """The system in which the page draws."""
@@ -33,12 +34,18 @@ FINE = 0.0006
 """Tolerance of outlines, degrees: about 60 m, an eighth of a pixel."""
 
 
-def overlay(site: Site) -> dict[str, Any]:
-    """What the page's map needs of a site, as JSON values."""
+TREND_LEVELS = 200
+"""Steps of a slope from the steepest fall, 1, to the steepest rise, 201; 0 is no value."""
+
+
+def overlay(site: Site, fineness: float = 1.0) -> dict[str, Any]:
+    """What the page's map needs of a site, as JSON values; its pixels are 1 / ``fineness`` wide."""
     maps = {epoch: site.rsei(epoch) for epoch in site.epochs}
-    transform, shape = _grid(trimmed(list(maps.values())))
+    transform, shape = _grid(trimmed(list(maps.values())), fineness)
     layers = {epoch: levels(_warped(layer, transform, shape)) for epoch, layer in maps.items()}
     rows, columns = seen(list(layers.values()))
+    slope = site.slope()
+    trend = None if slope is None else _trend(_warped(slope, transform, shape)[rows, columns])
     layers = {epoch: layer[rows, columns] for epoch, layer in layers.items()}
     west, north = _degrees(transform, columns.start, rows.start)
     east, south = _degrees(transform, columns.stop, rows.stop)
@@ -48,9 +55,18 @@ def overlay(site: Site) -> dict[str, Any]:
         "epochs": [str(epoch) for epoch in site.epochs],
         "bounds": [[south, west], [north, east]],
         "images": {str(epoch): picture(layer) for epoch, layer in layers.items()},
+        "trend": trend,
         "outline": outline(site.outline),
         "mines": outline(shapely.MultiPolygon(_polygons(site.mines)) if site.mines else None),
     }
+
+
+def _trend(slope: NDArray[np.float32]) -> dict[str, Any]:
+    """A picture of slopes, and the greatest that has a step of its own, RSEI a year."""
+    widest, known = reach(slope, 0), np.isfinite(slope)
+    share = np.clip(np.where(known, slope, 0) / widest, -1, 1)
+    steps = np.where(known, 1 + np.rint((share + 1) * (TREND_LEVELS // 2)), 0)
+    return {"image": picture(steps.astype(np.uint8)), "reach": widest}
 
 
 def trimmed(layers: list[Layer]) -> Layer:
@@ -81,14 +97,14 @@ def _polygons(shapes: tuple[BaseGeometry, ...]) -> list[shapely.Polygon]:
     return [part for part in parts if part.geom_type == "Polygon"]
 
 
-def _grid(layer: Layer) -> tuple[Affine, tuple[int, int]]:
+def _grid(layer: Layer, fineness: float) -> tuple[Affine, tuple[int, int]]:
     """Transform and shape of a grid in web Mercator, about as fine as ``layer`` or coarser."""
     rows, columns = layer.values.shape
     left, top = layer.transform.c, layer.transform.f
     right, bottom = left + columns * layer.transform.a, top + rows * layer.transform.e
     box = rasterio.warp.transform_bounds(layer.crs, MERCATOR, left, bottom, right, top)
     # A pixel covers some 1 / cos(latitude) metres of Mercator: take the finer of both its sides.
-    step = (box[3] - box[1]) / rows
+    step = (box[3] - box[1]) / rows / fineness
     step = max(step, (box[2] - box[0]) / MOST, (box[3] - box[1]) / MOST)
     shape = int(np.ceil((box[3] - box[1]) / step)), int(np.ceil((box[2] - box[0]) / step))
     return Affine(step, 0, box[0], 0, -step, box[3]), shape

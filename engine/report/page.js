@@ -13,8 +13,10 @@
 
   const site = () => data.sites[state.site];
   const year = () => site().epochs[state.epoch];
+  const ramp = () => (state.layer === "rsei" ? data.colours.rsei : data.colours.change);
   const since = () => site().epochs[state.layer === "first" ? 0 : state.epoch - 1];
 
+  /* The grey steps of a picture: of an epoch by its name, or of the trend. */
   function pixels(epoch) {
     const key = state.site + "/" + epoch;
     if (!decoded.has(key)) {
@@ -32,7 +34,7 @@
           done({ grey: grey, width: canvas.width, height: canvas.height });
         };
         image.onerror = failed;
-        image.src = site().images[epoch];
+        image.src = epoch === "trend" ? site().trend.image : site().images[epoch];
       }));
     }
     return decoded.get(key);
@@ -56,45 +58,57 @@
     return data.levels;
   }
 
+  /* What gives a pixel's place on the scale of colours, 0 to 1, or NaN; and the scale's reach. */
+  async function scale() {
+    if (state.layer === "trend") {
+      const trend = await pixels("trend");
+      const part = (i) => (trend.grey[i] ? (trend.grey[i] - 1) / data.trendLevels : NaN);
+      return { size: trend, part: part, widest: site().trend.reach };
+    }
+    const index = state.layer === "rsei";
+    const [now, before] = await Promise.all([pixels(year()), index ? null : pixels(since())]);
+    if (index) {
+      return { size: now, part: (i) => (now.grey[i] ? (now.grey[i] - 1) / data.levels : NaN), widest: 1 };
+    }
+    const widest = reach(now, before);
+    const part = (i) => (now.grey[i] && before.grey[i] ? 0.5 + (now.grey[i] - before.grey[i]) / widest / 2 : NaN);
+    return { size: now, part: part, widest: widest / data.levels };
+  }
+
   async function coloured() {
-    const now = await pixels(year());
+    const found = await scale();
     const canvas = document.createElement("canvas");
-    canvas.width = now.width;
-    canvas.height = now.height;
+    canvas.width = found.size.width;
+    canvas.height = found.size.height;
     const context = canvas.getContext("2d");
-    const image = context.createImageData(now.width, now.height);
-    const change = state.layer !== "rsei";
-    const before = change ? await pixels(since()) : null;
-    const widest = change ? reach(now, before) : 0;
-    const ramp = change ? data.colours.change : data.colours.rsei;
-    for (let i = 0; i < now.grey.length; i++) {
-      if (!now.grey[i] || (change && !before.grey[i])) continue;
-      let part = (now.grey[i] - 1) / data.levels;
-      if (change) {
-        const moved = (now.grey[i] - before.grey[i]) / widest;
-        part = 0.5 + 0.5 * Math.max(-1, Math.min(1, moved));
-      }
-      image.data.set(ramp[Math.round(254 * part)], 4 * i);
+    const image = context.createImageData(canvas.width, canvas.height);
+    for (let i = 0; i < found.size.grey.length; i++) {
+      const part = found.part(i);
+      if (Number.isNaN(part)) continue;
+      image.data.set(ramp()[Math.round(254 * Math.max(0, Math.min(1, part)))], 4 * i);
       image.data[4 * i + 3] = 255;
     }
     context.putImageData(image, 0, 0);
-    return { url: canvas.toDataURL(), widest: widest / data.levels };
+    return { url: canvas.toDataURL(), widest: found.widest };
   }
 
   async function draw() {
-    if (state.layer !== "rsei" && state.epoch === 0) state.epoch = Math.min(1, site().epochs.length - 1);
-    const possible = site().epochs.length > 1;
-    if (!possible) state.layer = "rsei";
-    slider.max = site().epochs.length - 1;
-    slider.min = state.layer === "rsei" ? 0 : 1;
+    const last = site().epochs.length - 1;
+    const possible = { rsei: true, first: last > 0, before: last > 0, trend: Boolean(site().trend) };
+    if (!possible[state.layer]) state.layer = "rsei";
+    const change = state.layer === "first" || state.layer === "before";
+    if (change && state.epoch === 0) state.epoch = 1;
+    slider.max = last;
+    slider.min = change ? 1 : 0;
     slider.value = state.epoch;
-    slider.disabled = !possible;
-    const name = state.layer === "rsei" ? year() : since() + " to " + year();
+    slider.disabled = last === 0 || state.layer === "trend";
+    const names = { rsei: year, trend: () => site().epochs[0] + " to " + site().epochs[last] };
+    const name = (names[state.layer] || (() => since() + " to " + year()))();
     find("epoch-name").textContent = name;
     slider.setAttribute("aria-valuetext", name);
     for (const radio of document.querySelectorAll("[name=layer]")) {
       radio.checked = radio.value === state.layer;
-      radio.disabled = !possible && radio.value !== "rsei";
+      radio.disabled = !possible[radio.value];
     }
     const wanted = [state.site, state.layer, state.epoch].join();
     const made = await coloured();
@@ -104,27 +118,29 @@
     next.getElement().dataset.shows = wanted;
     if (shown) shown.remove();
     shown = next;
+    outlines();
     legend(made.widest);
     if (state.place) await tell(state.place);
   }
 
+  const told = (number) => number.toFixed(number < 0.1 ? 4 : 2);
+
   function legend(widest) {
     const change = state.layer !== "rsei";
-    const ramp = change ? data.colours.change : data.colours.rsei;
     const canvas = document.createElement("canvas");
     canvas.width = 255;
     canvas.height = 1;
     const context = canvas.getContext("2d");
-    ramp.forEach((shade, i) => {
+    ramp().forEach((shade, i) => {
       context.fillStyle = "rgb(" + shade.join() + ")";
       context.fillRect(i, 0, 1, 1);
     });
     const title = document.createElement("p");
-    title.textContent = change ? "Change of RSEI" : "RSEI";
+    title.textContent = { rsei: "RSEI", trend: "Trend of RSEI a year" }[state.layer] || "Change of RSEI";
     const ends = document.createElement("div");
     ends.className = "ends";
     const words = change
-      ? ["\u2212" + widest.toFixed(2) + " loss", "0", "gain +" + widest.toFixed(2)]
+      ? ["\u2212" + told(widest) + " loss", "0", "gain +" + told(widest)]
       : ["0 poor", "0.5", "excellent 1"];
     for (const word of words) {
       const part = document.createElement("span");
@@ -139,9 +155,11 @@
   function outlines() {
     for (const line of lines) line.remove();
     lines = [];
+    /* Mines are red, but black where the colours tell a loss: nobody should take a rim for one. */
+    const rim = state.layer === "rsei" ? data.mines : "#222";
     const styles = [
       ["outline", site().outline, { color: "#222", weight: 1.5, fill: false, interactive: false }],
-      ["mines", site().mines, { color: data.mines, weight: 1.5, fill: false, interactive: false }],
+      ["mines", site().mines, { color: rim, weight: 1.5, fill: false, interactive: false }],
     ];
     for (const [box, shape, style] of styles) {
       find(box).disabled = !shape;
@@ -149,15 +167,27 @@
     }
   }
 
-  /* Column and row of a place: the pictures are in web Mercator, as the map itself. */
-  function cell(place, width, height) {
+  /* The step of a picture at a place: the pictures are in web Mercator, as the map itself. */
+  function stepAt(place, layer) {
     const [[south, west], [north, east]] = site().bounds;
     const at = L.CRS.EPSG3857.project(place);
     const low = L.CRS.EPSG3857.project(L.latLng(south, west));
     const high = L.CRS.EPSG3857.project(L.latLng(north, east));
-    const column = Math.floor(((at.x - low.x) / (high.x - low.x)) * width);
-    const row = Math.floor(((high.y - at.y) / (high.y - low.y)) * height);
-    return column >= 0 && column < width && row >= 0 && row < height ? row * width + column : -1;
+    const column = Math.floor(((at.x - low.x) / (high.x - low.x)) * layer.width);
+    const row = Math.floor(((high.y - at.y) / (high.y - low.y)) * layer.height);
+    const within = column >= 0 && column < layer.width && row >= 0 && row < layer.height;
+    return within ? layer.grey[row * layer.width + column] : 0;
+  }
+
+  function addRow(body, name, text, now) {
+    const row = body.insertRow();
+    const head = document.createElement("th");
+    head.scope = "row";
+    head.textContent = name;
+    row.append(head);
+    const cell = row.insertCell();
+    cell.textContent = text;
+    if (now) cell.className = "now";
   }
 
   async function tell(place) {
@@ -165,18 +195,14 @@
     const body = document.createElement("tbody");
     let any = false;
     for (const epoch of site().epochs) {
-      const layer = await pixels(epoch);
-      const index = cell(place, layer.width, layer.height);
-      const step = index < 0 ? 0 : layer.grey[index];
+      const step = stepAt(place, await pixels(epoch));
       any = any || step > 0;
-      const row = body.insertRow();
-      const head = document.createElement("th");
-      head.scope = "row";
-      head.textContent = epoch;
-      row.append(head);
-      const value = row.insertCell();
-      value.textContent = step ? ((step - 1) / data.levels).toFixed(2) : "no value";
-      if (epoch === year()) value.className = "now";
+      addRow(body, epoch, step ? ((step - 1) / data.levels).toFixed(2) : "no value", epoch === year());
+    }
+    if (site().trend) {
+      const step = stepAt(place, await pixels("trend"));
+      const slope = (((step - 1) / data.trendLevels) * 2 - 1) * site().trend.reach;
+      addRow(body, "trend a year", step ? (slope < 0 ? "\u2212" : "+") + told(Math.abs(slope)) : "none");
     }
     const table = document.createElement("table");
     table.createCaption().textContent =
@@ -193,7 +219,6 @@
     state.place = null;
     if (mark) mark.remove();
     map.fitBounds(site().bounds, { padding: [10, 10] });
-    outlines();
     return draw();
   }
 

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -13,16 +14,26 @@ from markupsafe import Markup
 from PIL import Image
 
 from . import wording
+from .clearness import Clear, clear_shares
 from .figures import OF_AN_AREA, OF_THE_RUN, Sketch
 from .findings import Findings, Site
-from .overlays import LEVELS, data_url, overlay, shrunk
+from .overlays import LEVELS, TREND_LEVELS, data_url, overlay, shrunk
 from .style import CHANGE_MAP, MINES, ONE_COLUMN, RSEI_MAP, RULES
 
 LIMIT = 4_900_000
 """Most bytes of a page: mail programs take some five million."""
 
-DETAILS = ((1100, 82), (860, 65), (640, 50), (480, 35))
-"""Width, pixels, and quality of the pictures of maps, to be tried until the page is small."""
+DETAILS = (
+    (1.0, 1100, 82),
+    (1.0, 860, 65),
+    (1.0, 640, 50),
+    (0.7, 640, 50),
+    (0.5, 640, 50),
+    (0.5, 480, 35),
+    (0.3, 480, 35),
+)
+"""What is tried until the page is small: pixels along a side of the interactive map for each one of
+the index, and the width, pixels, and quality of the pictures of maps."""
 
 LONGEST = 48_000
 """Bytes of a drawing above which its pixels are shorter."""
@@ -42,16 +53,21 @@ def page(findings: Findings) -> bytes:
 
     Many areas share its size: their pictures are then coarser, and the figures' files are not.
     """
-    data = Markup(_json(map_data(findings)))
-    html = b""
-    for detail in DETAILS:
-        html = _page(findings, data, detail)
+    clear = clear_shares(findings)
+    html, drawn = b"", 0.0
+    data: dict[str, Any] = {}
+    for fineness, *detail in DETAILS:
+        if fineness != drawn:
+            data, drawn = map_data(findings, fineness), fineness
+        html = _page(findings, data, clear, (detail[0], detail[1]))
         if len(html) <= LIMIT:
             break
     return html
 
 
-def _page(findings: Findings, data: Markup, detail: tuple[int, int]) -> bytes:
+def _page(
+    findings: Findings, data: Mapping[str, Any], clear: list[Clear], detail: tuple[int, int]
+) -> bytes:
     scripts = [_text("leaflet.js"), _text("page.js")]
     styles = [_without_pictures(_text("leaflet.css")), _text("page.css")]
     environment = Environment(
@@ -62,12 +78,15 @@ def _page(findings: Findings, data: Markup, detail: tuple[int, int]) -> bytes:
         policy=policy(scripts, styles),
         scripts=[Markup(one) for one in scripts],
         styles=[Markup(one) for one in styles],
-        data=data,
+        data=Markup(_json(data)),
+        trended=any(site["trend"] for site in data["sites"]),
         study=findings.settings["study"]["name"],
+        lead=wording.lead(findings),
         warnings=findings.record["warnings"],
         figures=_figures(findings, OF_THE_RUN, "figures", detail),
         sites=[_site(findings, site, detail) for site in findings.sites],
         coverage=_coverage(findings),
+        clear=clear,
         quality=_quality(findings),
         epochs=epochs,
         compared=compared,
@@ -112,13 +131,14 @@ def _json(value: Any) -> str:
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def map_data(findings: Findings) -> dict[str, Any]:
+def map_data(findings: Findings, fineness: float = 1.0) -> dict[str, Any]:
     """What the page's map shows, as JSON values."""
     return {
-        "sites": [overlay(site) for site in findings.sites],
+        "sites": [overlay(site, fineness) for site in findings.sites],
         "colours": {"rsei": _ramp(RSEI_MAP), "change": _ramp(CHANGE_MAP)},
         "mines": MINES,
         "levels": LEVELS,
+        "trendLevels": TREND_LEVELS,
     }
 
 

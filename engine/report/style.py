@@ -105,9 +105,9 @@ def grades_map(edges: Sequence[float]) -> tuple[ListedColormap, BoundaryNorm]:
 
 
 def epoch_colours(epochs: Sequence[str]) -> dict[str, str]:
-    """A colour for each epoch, from dark to light as time goes by."""
+    """A colour for each epoch, from dark to light as time goes by, none too pale for a line."""
     last = max(1, len(epochs) - 1)
-    return {epoch: to_hex(cm.batlow(0.05 + 0.8 * i / last)) for i, epoch in enumerate(epochs)}
+    return {epoch: to_hex(cm.batlow(0.02 + 0.63 * i / last)) for i, epoch in enumerate(epochs)}
 
 
 @cache

@@ -94,6 +94,21 @@ def _votes(findings: Findings, row: Mapping[str, Any]) -> str:
     return f"Against it: {', '.join(against)}." if against else ""
 
 
+def lead(findings: Findings) -> str:
+    """What the study is about, in a sentence or two."""
+    granules, epochs = findings.settings["granules"], findings.settings["study"]["epochs"]
+    names = [site.name for site in findings.sites]
+    listed = ", ".join(names) if len(names) <= 8 else f"{len(names)} areas"
+    years = f"{epochs[0]} to {epochs[-1]}" if len(epochs) > 1 else str(epochs[0])
+    span = "" if not granules["reach"] else f", each the mean of {2 * granules['reach'] + 1} years"
+    count = f"{len(epochs)} epochs" if len(epochs) > 1 else "one epoch"
+    first, last = granules["season"]
+    return (
+        f"The ecological index of {listed or 'no area'}, {years}: {count}{span}, season from "
+        f"{first} to {last} (month-day). 0 is poor, 1 is excellent."
+    )
+
+
 def summary(findings: Findings, site: Site) -> dict[str, Any]:
     """The figures of an area that stand at its head."""
     series = findings.of("series", site.name)

@@ -11,11 +11,13 @@ from reported import HOSTILE, PITS
 
 from rsei.engine.analysis import change, densities, grades, mines, rings, series
 from rsei.engine.analysis.stacks import Stack, parts_of
-from rsei.engine.report.findings import Findings, with_text_epochs
+from rsei.engine.report import figures
+from rsei.engine.report.findings import Findings, Site, with_text_epochs
+from rsei.engine.report.page import page
 from rsei.engine.run import reporting
 from rsei.engine.run.store import Store
-from rsei.engine.sources.geotiff import read_geotiff, window_in
-from rsei.engine.sources.grids import SINUSOIDAL_500M, Lattice
+from rsei.engine.sources.geotiff import Form, read_geotiff, window_in, write_cog
+from rsei.engine.sources.grids import SINUSOIDAL_500M, Lattice, Window
 from rsei.engine.sources.rasterfiles import opened_tiff
 
 
@@ -60,6 +62,43 @@ def full(findings: Findings) -> Findings:
     more = Findings(findings.folder, findings.record, (site,))
     vars(more)["tables"] = {**findings.tables, **tables, **drivers(stack)}
     return more
+
+
+@pytest.fixture(scope="session")
+def cities(full: Findings, tmp_path_factory: pytest.TempPathFactory) -> Findings:
+    """Seven cities at eight epochs, of the size and the roughness of real ones, with figures.
+
+    The figures are drawn once; every city has the same ones.
+    """
+    folder = tmp_path_factory.mktemp("cities")
+    epochs, window = tuple(range(2001, 2023, 3)), Window(12000, 21900, 330, 420)
+    y, x = np.mgrid[-1:1:330j, -1:1:420j]
+    place = (SINUSOIDAL_500M, window)
+    sites = []
+    for number in range(7):
+        rng = np.random.default_rng(number)
+        smooth = 0.5 + 0.3 * np.sin(3 * x + number) * np.cos(4 * y)
+        slug = f"city-{number}"
+        for kind in ("rsei", "trends"):
+            (folder / kind / slug).mkdir(parents=True)
+        for step, epoch in enumerate(epochs):
+            rsei = smooth + 0.01 * step * x + rng.normal(0, 0.05, x.shape)
+            rsei = np.where(x**2 + y**2 < 1, np.clip(rsei, 0, 1), np.nan).astype(np.float32)
+            write_cog(folder / f"rsei/{slug}/{epoch}.tif", rsei[None], *place, Form(("rsei",)))
+        slope = np.where(np.isfinite(rsei), x / 300, np.nan).astype(np.float32)
+        write_cog(folder / f"trends/{slug}.tif", slope[None], *place, Form(("slope",)))
+        sites.append(Site(folder, f"City {number}", slug, epochs, full.sites[0].outline, ()))
+    found = Findings(folder, full.record, tuple(sites))
+    vars(found)["tables"] = {}
+    drawn = {one.sketch.name: one for one in figures.of_an_area(full, full.sites[0])}
+    drawn |= {one.sketch.name: one for one in figures.of_an_area(found, sites[0])}
+    for site in sites:
+        (folder / "figures" / site.slug).mkdir(parents=True)
+        for name, one in drawn.items():
+            for kind, data in one.files.items():
+                (folder / f"figures/{site.slug}/{name}.{kind}").write_bytes(data)
+    (folder / "report.html").write_bytes(page(found))
+    return found
 
 
 def stacked(findings: Findings) -> Stack:

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
+from numpy.typing import NDArray
 from PIL import Image
 from reported import HOSTILE
 
 from rsei.engine.report.findings import Findings
-from rsei.engine.report.overlays import LEVELS
+from rsei.engine.report.overlays import LEVELS, TREND_LEVELS
 from rsei.engine.report.page import drawing, map_data, page, policy
 
 pytestmark = pytest.mark.slow
@@ -62,6 +64,49 @@ def elements(folder: Path) -> Elements:
 
 def test_it_is_small(folder: Path) -> None:
     assert (folder / "report.html").stat().st_size < 5_000_000
+
+
+def test_it_is_small_with_seven_cities_at_eight_epochs(cities: Findings) -> None:
+    html = (cities.folder / "report.html").read_text(encoding="utf-8")
+    assert 1_000_000 < len(html.encode()) < 5_000_000
+    data = json.loads(html.split('id="map-data">')[1].split("</script>")[0])
+    assert [len(site["images"]) for site in data["sites"]] == [8] * 7
+    assert html.count("<figure") >= 7 * 12
+
+
+def test_the_trend_is_a_layer(cities: Findings) -> None:
+    """A slope is told within half a step; those beyond the scale's reach are its ends."""
+    for site, data in zip(cities.sites, map_data(cities)["sites"]):
+        found = steps_of(data["trend"]["image"])
+        widest = data["trend"]["reach"]
+        shown = ((found[found > 0].astype(float) - 1) / TREND_LEVELS * 2 - 1) * widest
+        slope = site.slope()
+        assert slope is not None and found.max() == TREND_LEVELS + 1 and found[found > 0].min() == 1
+        known = np.clip(slope.values[np.isfinite(slope.values)], -widest, widest)
+        quantiles = np.linspace(0.05, 0.95, 19)
+        expected = np.quantile(known, quantiles)
+        np.testing.assert_allclose(np.quantile(shown, quantiles), expected, atol=0.02 * widest)
+
+
+def test_without_a_trend_there_is_no_such_layer(elements: Elements, findings: Findings) -> None:
+    assert all(site["trend"] is None for site in map_data(findings)["sites"])
+    assert not [a for t, a in elements.found if t == "input" and a.get("value") == "trend"]
+
+
+def test_clear_shares_are_those_of_the_composites(elements: Elements, findings: Findings) -> None:
+    """Of each area and epoch, counted here from the files."""
+    table = findings.of("coverage")
+    assert table is not None
+    for site in findings.sites:
+        for epoch in site.epochs:
+            with rasterio.open(site.folder / f"composites/{site.slug}/{epoch}.tif") as dataset:
+                counts = dict(zip(dataset.descriptions, dataset.read()))
+            inside = np.isfinite(site.rsei(epoch).values)
+            for layer, product in {"red": "MOD09A1", "ndvi": "MOD13A1", "lst": "MOD11A2"}.items():
+                rows = table[(table["product"] == product) & (table["status"] == "present")]
+                dates = rows.loc[rows["date"].str.startswith(str(epoch)), "date"].nunique()
+                mean = counts[f"count_{layer}"][inside].mean()
+                assert dates and f"{mean:.1f} ({100 * mean / dates:.0f} %)" in elements.text
 
 
 def test_nothing_in_it_asks_the_network(elements: Elements) -> None:
@@ -147,13 +192,17 @@ def test_a_drawing_is_shortened_but_not_what_it_says() -> None:
     assert short == '<svg><path d="M 1.2 6.7"/><text x="9.8">-0.2512</text></svg>'
 
 
+def steps_of(url: str) -> NDArray[np.uint8]:
+    """The steps of a picture of the map."""
+    with Image.open(BytesIO(base64.b64decode(url.split(",")[1]))) as image:
+        return np.asarray(image)[..., 0]
+
+
 def test_the_map_has_every_epoch_and_its_mean(findings: Findings) -> None:
     """The mean of the steps of a picture is the mean of its map, within the bend of the warp."""
     for site, data in zip(findings.sites, map_data(findings)["sites"]):
         assert data["epochs"] == [str(epoch) for epoch in site.epochs]
         for epoch in site.epochs:
-            url = data["images"][str(epoch)]
-            with Image.open(BytesIO(base64.b64decode(url.split(",")[1]))) as image:
-                steps = np.asarray(image)[..., 0]
+            steps = steps_of(data["images"][str(epoch)])
             shown = (steps[steps > 0].astype(float) - 1) / LEVELS
             assert abs(shown.mean() - np.nanmean(site.rsei(epoch).values)) < 0.02
