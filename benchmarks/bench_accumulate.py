@@ -24,12 +24,12 @@ import dask
 import numba
 import numpy as np
 import psutil
-import scenes
 import xarray as xr
 from numpy.typing import NDArray
 
 from rsei.engine.index.composite import BANDS, Partial, ReflectanceSum
 from rsei.engine.index.quality import Policy
+from rsei.engine.sources import simulated_stack as scenes
 from rsei.kernels import quality, rules
 
 ODD = {

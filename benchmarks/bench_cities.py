@@ -11,16 +11,12 @@ import argparse
 import json
 import os
 import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parent))
-import scenes
 
 from rsei.engine.index.composite import Partial
 from rsei.engine.run.mosaics import NAMES
@@ -30,6 +26,7 @@ from rsei.engine.run.reading import valid
 from rsei.engine.run.store import Key, Store
 from rsei.engine.run.survey import Place, Shelf, Survey
 from rsei.engine.run.tasks import carry_out
+from rsei.engine.sources import simulated_stack as scenes
 from rsei.engine.sources.areas import areas, window_of
 from rsei.engine.sources.catalogues import Catalogue
 from rsei.engine.sources.grids import (

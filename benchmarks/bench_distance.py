@@ -21,9 +21,9 @@ os.environ.setdefault("RSEI_THREADS", "1")
 
 import numpy as np
 from numpy.typing import NDArray
-from scenes import rough
 from scipy import ndimage
 
+from rsei.engine.sources.simulated_stack import rough
 from rsei.kernels.barriers import shortest_ways
 from rsei.kernels.distance import nearest_source
 

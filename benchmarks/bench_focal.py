@@ -20,9 +20,9 @@ import numpy as np
 import xarray as xr
 from bench_distance import Work, seconds
 from numpy.typing import NDArray
-from scenes import rough
 from scipy import ndimage
 
+from rsei.engine.sources.simulated_stack import rough
 from rsei.kernels.focal import focal_mean
 
 

@@ -15,7 +15,6 @@ import json
 import os
 import platform
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,15 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pyhdf.SD import SD
 
-sys.path.insert(0, str(Path(__file__).parent))
-import scenes
-
 from rsei.engine.index.quality import Policy
 from rsei.engine.index.season import Season
 from rsei.engine.run.partials import PartialTask, read_partial
 from rsei.engine.run.store import Store
 from rsei.engine.run.survey import Shelf
 from rsei.engine.run.tasks import carry_out
+from rsei.engine.sources import simulated_stack as scenes
 from rsei.engine.sources.granules import catalogue
 from rsei.engine.sources.grids import SINUSOIDAL_500M, tile_window
 from rsei.engine.sources.simulated_granules import Header, write_granule

@@ -34,10 +34,12 @@ class Stack:
 
     @property
     def nbytes(self) -> int:
+        """Bytes of all layers."""
         return self.bands.nbytes + self.state.nbytes + self.qc.nbytes
 
     @property
     def layers(self) -> tuple[NDArray[np.int16], NDArray[np.uint16], NDArray[np.uint32]]:
+        """Bands, state and band quality."""
         return self.bands, self.state, self.qc
 
     def swapped(self) -> "Stack":
