@@ -19,7 +19,7 @@ from ..sources.geotiff import Form, read_geotiff, write_geotiff
 from ..sources.granules import Granule, read
 from ..sources.grids import Lattice, Window
 from ..sources.products import products
-from .devices import home, on_host
+from .devices import home, marked, on_host
 from .store import Draft, Key, Store
 from .survey import Shelf, Survey
 from .tasks import fingerprints
@@ -170,28 +170,32 @@ class PartialTask:
             "bad": [],
         }
         for role in self.roles:
-            partial, bad = self._added(role)
+            partial, bad = self.added(role)
             draft.payload["observations"][role] = partial.observations
             draft.payload["losses"][role] = dict(partial.losses)
             draft.payload["bad"] += bad
             paths = [draft.paths[f"store/partials/{self.name}/{file}"] for file in FILES[role]]
             lattice = self.coarse if role == "heat" and self.coarse else self.lattice
-            write_partial(paths, partial, lattice, self.window(role))
+            with marked("write"):
+                write_partial(paths, partial, lattice, self.window(role))
             if draft.valid_pixels is None:
                 draft.valid_pixels = int(np.count_nonzero(partial.counts[0]))
 
-    def _added(self, role: str) -> tuple[Partial, list[dict[str, str]]]:
+    def added(self, role: str) -> tuple[Partial, list[dict[str, str]]]:
         """The sums of a role's dates, and the granules that were left out."""
         window = self.window(role)
         total = SUMS[role](window.shape, self.policy)
         bad: list[dict[str, str]] = []
-        for stacks in self._batches(role, window, bad):
+        for stacks in self.batches(role, window, bad):
             xp = home(self.device)
             if len(next(iter(stacks.values()))):
-                total.add(*(xp.asarray(on_device(stack, xp)) for stack in stacks.values()))
+                with marked("copy"):
+                    layers = [xp.asarray(on_device(stack, xp)) for stack in stacks.values()]
+                with marked("mask and add"):
+                    total.add(*layers)
         return on_host(total.partial()), bad
 
-    def _batches(
+    def batches(
         self, role: str, window: Window, bad: list[dict[str, str]]
     ) -> Iterator[dict[str, NDArray[Any]]]:
         """Stacks of up to ``batch`` dates; the next is read while one is added."""
@@ -212,7 +216,8 @@ class PartialTask:
         good = 0
         for granule in granules:
             try:
-                read(granule, LAYERS[role], window, layers_of(stacks, role, good))
+                with marked("decode"):
+                    read(granule, LAYERS[role], window, layers_of(stacks, role, good))
             except GranuleError as error:
                 if not self.skip:
                     raise

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from ...kernels.launch import cores
 from ..sources.errors import InputError
+from .devices import marked
 from .disk import Disk, host
 from .store import Draft, Key, Marker, Store
 
@@ -79,7 +80,7 @@ def carry_out(task: Task, store: Store) -> Done:
     key = task.key(store)
     if marker := store.find(key):
         return Done(task, marker, fresh=False, seconds=time.monotonic() - begun)
-    with store.writing(key, task.files) as draft:
+    with marked(f"{task.stage} {task.name}"), store.writing(key, task.files) as draft:
         task.make(store, draft)
     if draft.marker is None:
         raise RuntimeError(f"{task.stage} {task.name}: expected a marker after the commit")

@@ -1,0 +1,136 @@
+"""The measurement of a machine: right sums, right sizes, and a comparison that can fail."""
+
+import json
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from rsei.cli.main import app
+from rsei.engine.run import bench, devices
+from rsei.engine.run.bench import BenchOptions, Scenes
+from rsei.engine.run.partials import LAYERS
+from rsei.engine.sources.errors import StudyError
+from rsei.engine.sources.simulated_stack import stack
+
+SMALL = BenchOptions(side=96, dates=6, repeats=1, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("bench")
+
+
+@pytest.fixture(scope="module")
+def found(folder: Path) -> dict[str, Any]:
+    return bench.bench(SMALL, folder)
+
+
+def test_what_is_timed_is_right(folder: Path, found: dict[str, Any]) -> None:
+    """The sums that the stages take are those of a loop over the dates."""
+    scenes = Scenes.made(SMALL, folder, "cpu")
+    scene = stack(96, bench.FILES)
+    dates = [t % bench.FILES for t in range(6)]
+    np.testing.assert_array_equal(scenes.stacks["bands"], scene.bands[dates])
+    np.testing.assert_array_equal(scenes.stacks["qc"], scene.qc[dates])
+    state, qc = scene.state, scene.qc
+    cloud = state & 3
+    good = ((cloud == 0) | (cloud == 3)) & (state & 0b1011010000000100 == 0)
+    good &= ((state >> 8) & 3 < 2) & (state != 65535) & (qc != 0xFFFFFFFF) & (qc & 3 < 2)
+    for band in range(7):
+        used = good & ((qc >> (2 + 4 * band)) & 15 < 2) & (scene.bands[:, band] >= -100)
+        used &= scene.bands[:, band] <= 16000
+        sums = sum(np.where(used[t], scene.bands[t, band].astype(int), 0) for t in dates)
+        np.testing.assert_array_equal(scenes.added.sums[band], sums)
+        np.testing.assert_array_equal(scenes.added.counts[band], sum(used[t] for t in dates))
+
+
+def test_every_stage_is_told_with_its_bytes(found: dict[str, Any]) -> None:
+    stages = {row["stage"]: row for row in found["stages"]}
+    assert list(stages) == [
+        "decode",
+        "mask and add",
+        "decode, mask and add",
+        "partial, committed",
+        "indicators and moments",
+        "index",
+        "zonal sums",
+        "trend",
+    ]
+    assert stages["decode"]["bytes"] == 96 * 96 * 6 * (7 * 2 + 2 + 4)
+    assert all(row["seconds"] > 0 for row in stages.values())
+    for row in stages.values():
+        rate = row["bytes"] / row["seconds"] / 1e9
+        assert row["gb_per_s"] == pytest.approx(rate)
+        assert row["of_copy"] == pytest.approx(rate / found["copy_gb_per_s"])
+    text = bench.report(found)
+    assert all(f"| {stage} |" in text for stage in stages) and "times decode alone" in text
+    assert set(LAYERS["reflectance"]) >= {"state", "qc"} and json.dumps(found)
+
+
+def test_a_stage_that_lost_a_fifth_is_named(found: dict[str, Any], tmp_path: Path) -> None:
+    last = json.loads(json.dumps(found))
+    assert bench.slower(found, last) == []
+    last["stages"][1]["of_copy"] *= 1.3
+    last["stages"][2]["of_copy"] *= 1.1
+    last["stages"].pop(4)
+    assert bench.slower(found, last) == ["mask and add"]
+    assert "| - |" in bench.report(found, last)
+    bench.put(last, tmp_path / "last.json")
+    assert bench.earlier(tmp_path / "last.json") == last
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"stages": [{"stage": "a"}]}'])
+def test_figures_of_nobody_are_an_error(text: str, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(StudyError, match="figures that `rsei bench --json` wrote"):
+        bench.earlier(tmp_path / "a.json")
+
+
+def test_the_command(folder: Path, tmp_path: Path) -> None:
+    small = ["bench", "--pixels", "96", "--dates", "6", "--repeats", "1", "--in", str(folder)]
+    file = str(tmp_path / "new.json")
+    first = CliRunner().invoke(app, [*small, "--json", file])
+    assert first.exit_code == 0 and "| trend |" in first.output
+    last = json.loads(Path(file).read_text())
+    for row in last["stages"]:
+        row["of_copy"] *= 1e6
+    (tmp_path / "last.json").write_text(json.dumps(last))
+    again = CliRunner().invoke(app, [*small, "--against", str(tmp_path / "last.json")])
+    assert again.exit_code == 1 and "slower than before: decode" in again.output
+
+
+@pytest.mark.parametrize("options", [["--pixels", "10"], ["--dates", "0"], ["--repeats", "0"]])
+def test_too_little_to_measure_is_a_usage_error(options: list[str]) -> None:
+    found = CliRunner().invoke(app, ["bench", *options])
+    assert found.exit_code == 2 and "expected a side of 64 to 2400" in found.output
+
+
+def test_a_gpu_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "gpus", lambda: ())
+    found = CliRunner().invoke(app, ["bench", "--device", "cuda"])
+    assert found.exit_code == 4 and 'expected a GPU for "cuda"' in found.output
+
+
+def test_ranges_are_marked_where_cupy_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    @contextmanager
+    def time_range(name: str) -> Any:
+        seen.append(name)
+        yield
+
+    monkeypatch.delitem(devices.sys.modules, "cupy", raising=False)
+    with devices.marked("alone"):
+        pass
+    monkeypatch.setitem(devices.sys.modules, "cupy", SimpleNamespace())
+    monkeypatch.setitem(
+        devices.sys.modules, "cupyx.profiler", SimpleNamespace(time_range=time_range)
+    )
+    with devices.marked("decode"):
+        pass
+    assert seen == ["decode"]
