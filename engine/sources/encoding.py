@@ -30,13 +30,16 @@ class Tags:
 
     @classmethod
     def of(cls, attributes: Mapping[str, Any]) -> Self:
-        """The tags among attributes by their usual names. Raises ValueError for a tag of text."""
+        """The tags among attributes by their usual names; ValueError for one without number."""
         keys = ("_FillValue", "scale_factor", "add_offset")
         return cls(*(_number(attributes[key]) if key in attributes else None for key in keys))
 
 
 def _number(value: Any) -> float:
-    return float(np.asarray(value).ravel()[0])
+    numbers = np.asarray(value).ravel()
+    if not numbers.size:
+        raise ValueError("expected a number, found none")
+    return float(numbers[0])
 
 
 def encoding(layer: Layer, dtype: np.dtype[Any], tags: Tags, where: str) -> Variant:

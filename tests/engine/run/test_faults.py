@@ -6,6 +6,7 @@ import pstats
 import random
 import shutil
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +18,12 @@ from faulty_tasks import Faulty
 from run_hashes import hashes
 
 from rsei.engine.run import cluster, disk
-from rsei.engine.run.disk import Disk, explained
+from rsei.engine.run.disk import TEMPORARY, Disk, explained
 from rsei.engine.run.orders import RunOptions, Stop
 from rsei.engine.run.store import Store
 from rsei.engine.run.tasks import Done, carry_out
 from rsei.engine.run.upkeep import verification
-from rsei.engine.sources.errors import MachineError
+from rsei.engine.sources.errors import MachineError, StudyError
 
 
 @pytest.fixture(autouse=True)
@@ -202,6 +203,137 @@ def test_a_disk_that_fills_up_at_any_call_loses_nothing(
         assert found is None or found.intact
         assert hashes(studies.run(file, until="write").out) == expected
         assert not verification(Store(run)).temporaries
+
+
+LASTING = {
+    errno.EDQUOT: "the quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.ESTALE: "the network file system lost the file",
+    errno.EIO: "the disk reported an error",
+}
+"""Faults that stay, and what a run then says."""
+
+
+@pytest.fixture(scope="module")
+def complete(granules: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What an undisturbed run writes, with its tables."""
+    file = studies.written(tmp_path_factory.mktemp("complete"), granules)
+    return hashes(studies.run(file, until="analyse").out)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", LASTING)
+def test_a_fault_that_stays_ends_the_run_at_any_call(
+    number: int,
+    granules: Path,
+    complete: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counted = Counted(monkeypatch, number)
+    studies.run(studies.written(tmp_path / "count", granules), until="analyse")
+    file = studies.written(tmp_path / "study", granules)
+    share = (1 + 2 * list(LASTING).index(number)) / (2 * len(LASTING))
+    counted.fails_from, counted.calls = int(share * counted.calls), 0
+    with pytest.raises(MachineError, match=LASTING[number]):
+        studies.run(file, until="analyse")
+    counted.fails_from = 1 << 30
+    run = tmp_path / "study" / "run"
+    assert not (run / "run.json").exists() or verification(Store(run)).intact
+    assert hashes(studies.run(file, until="analyse").out) == complete
+    assert verification(Store(run)).intact and not verification(Store(run)).temporaries
+
+
+def flaky(real: Callable[..., Any], number: int, spoil: Callable[..., None]) -> Callable[..., Any]:
+    """A call of the system that fails for one file in thirteen, once, after ``spoil``."""
+    failed = set[str]()
+
+    def call(path: Path, *args: Any, **kwargs: Any) -> Any:
+        temporary = TEMPORARY.fullmatch(path.name)
+        name = temporary[1] if temporary else path.name
+        ours = "run" in path.parts
+        if ours and name not in failed and zlib.crc32(name.encode()) % 13 == 0:
+            failed.add(name)
+            spoil(path, *args)
+            raise OSError(number, os.strerror(number))
+        return real(path, *args, **kwargs)
+
+    return call
+
+
+def half_of(path: Path, data: bytes) -> None:
+    """Write the first half only."""
+    with path.open("wb") as file:
+        file.write(data[: len(data) // 2])
+
+
+def nothing(*args: Any) -> None: ...
+
+
+FLAKY: dict[str, tuple[Any, str, Callable[..., None]]] = {
+    "partial write": (Path, "write_bytes", half_of),
+    "rename": (Path, "replace", nothing),
+    "read": (Path, "read_bytes", nothing),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO])
+def test_a_disk_that_fails_now_and_then_costs_only_time(
+    number: int,
+    granules: Path,
+    complete: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = studies.written(tmp_path, granules)
+    with monkeypatch.context() as patch:
+        for owner, name, spoil in FLAKY.values():
+            patch.setattr(owner, name, flaky(getattr(owner, name), number, spoil))
+        outcome = studies.run(file, until="analyse")
+    assert not outcome.failed
+    assert hashes(outcome.out) == complete
+    assert verification(Store(outcome.out)).intact
+
+
+@pytest.mark.slow
+def test_a_slow_disk_changes_nothing(
+    granules: Path, complete: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any) -> Any:
+            time.sleep(0.002)
+            return real(*args)
+
+        return call
+
+    for name in Counted.NAMES:
+        monkeypatch.setattr(Disk, name, late(getattr(Disk, name)))
+    outcome = studies.run(studies.written(tmp_path, granules), until="analyse")
+    assert hashes(outcome.out) == complete
+
+
+def test_a_second_run_with_other_settings_is_refused_and_harms_nothing(
+    granules: Path, expected: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = studies.written(tmp_path, granules)
+    other = studies.written(tmp_path / "other", granules, quality='preset = "strict"')
+    other.write_text(other.read_text().replace('out = "run"', f'out = "{tmp_path / "run"}"'))
+    refused: list[str] = []
+    real = carry_out
+
+    def joined(task: Any, store: Store) -> Done:
+        if not refused:
+            with pytest.raises(StudyError, match="running this study with other settings") as error:
+                studies.run(other, until="write")
+            refused.append(str(error.value))
+        return real(task, store)
+
+    monkeypatch.setattr(cluster, "carry_out", joined)
+    assert hashes(studies.run(file, until="write").out) == expected
+    assert 'quality.preset: "standard" -> "strict"' in refused[0]
+    changed = hashes(studies.run(other, until="write").out)  # now nobody is in the way
+    assert changed.keys() == expected.keys() and changed != expected
 
 
 def test_a_run_folder_that_goes_away_is_told_and_made_again(
