@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -54,20 +53,19 @@ def page(findings: Findings) -> bytes:
     Many areas share its size: their pictures are then coarser, and the figures' files are not.
     """
     clear = clear_shares(findings)
-    html, drawn = b"", 0.0
-    data: dict[str, Any] = {}
-    for fineness, *detail in DETAILS:
+    html, text, drawn = b"", "", 0.0
+    for fineness, width, quality in DETAILS:
         if fineness != drawn:
-            data, drawn = map_data(findings, fineness), fineness
-        html = _page(findings, data, clear, (detail[0], detail[1]))
+            text, drawn = _json(map_data(findings, fineness)), fineness
+        if len(text) > LIMIT and fineness > DETAILS[-1][0]:
+            continue  # whatever becomes of the pictures
+        html = _page(findings, Markup(text), clear, (width, quality))
         if len(html) <= LIMIT:
             break
     return html
 
 
-def _page(
-    findings: Findings, data: Mapping[str, Any], clear: list[Clear], detail: tuple[int, int]
-) -> bytes:
+def _page(findings: Findings, data: Markup, clear: list[Clear], detail: tuple[int, int]) -> bytes:
     scripts = [_text("leaflet.js"), _text("page.js")]
     styles = [_without_pictures(_text("leaflet.css")), _text("page.css")]
     environment = Environment(
@@ -78,8 +76,8 @@ def _page(
         policy=policy(scripts, styles),
         scripts=[Markup(one) for one in scripts],
         styles=[Markup(one) for one in styles],
-        data=Markup(_json(data)),
-        trended=any(site["trend"] for site in data["sites"]),
+        data=data,
+        trended=any(site.slope() is not None for site in findings.sites),
         study=findings.settings["study"]["name"],
         lead=wording.lead(findings),
         warnings=findings.record["warnings"],

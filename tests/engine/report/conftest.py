@@ -1,5 +1,6 @@
 """A small run with mines, of an area with a hostile name and of a plain one."""
 
+import shutil
 from pathlib import Path
 
 import geopandas as gpd
@@ -65,10 +66,10 @@ def full(findings: Findings) -> Findings:
 
 
 @pytest.fixture(scope="session")
-def cities(full: Findings, tmp_path_factory: pytest.TempPathFactory) -> Findings:
-    """Seven cities at eight epochs, of the size and the roughness of real ones, with figures.
+def cities(findings: Findings, tmp_path_factory: pytest.TempPathFactory) -> Findings:
+    """Seven cities at eight epochs, of the size of real ones and rougher, with their page.
 
-    The figures are drawn once; every city has the same ones.
+    Maps are drawn once, and other figures are those of the small run: every city has the same.
     """
     folder = tmp_path_factory.mktemp("cities")
     epochs, window = tuple(range(2001, 2023, 3)), Window(12000, 21900, 330, 420)
@@ -87,16 +88,16 @@ def cities(full: Findings, tmp_path_factory: pytest.TempPathFactory) -> Findings
             write_cog(folder / f"rsei/{slug}/{epoch}.tif", rsei[None], *place, Form(("rsei",)))
         slope = np.where(np.isfinite(rsei), x / 300, np.nan).astype(np.float32)
         write_cog(folder / f"trends/{slug}.tif", slope[None], *place, Form(("slope",)))
-        sites.append(Site(folder, f"City {number}", slug, epochs, full.sites[0].outline, ()))
-    found = Findings(folder, full.record, tuple(sites))
+        sites.append(Site(folder, f"City {number}", slug, epochs, findings.sites[0].outline, ()))
+    found = Findings(folder, findings.record, tuple(sites))
     vars(found)["tables"] = {}
-    drawn = {one.sketch.name: one for one in figures.of_an_area(full, full.sites[0])}
-    drawn |= {one.sketch.name: one for one in figures.of_an_area(found, sites[0])}
+    drawn = list(figures.of_an_area(found, sites[0]))
     for site in sites:
-        (folder / "figures" / site.slug).mkdir(parents=True)
-        for name, one in drawn.items():
+        others = findings.folder / "figures" / findings.sites[0].slug
+        shutil.copytree(others, folder / "figures" / site.slug)
+        for one in drawn:
             for kind, data in one.files.items():
-                (folder / f"figures/{site.slug}/{name}.{kind}").write_bytes(data)
+                (folder / f"figures/{site.slug}/{one.sketch.name}.{kind}").write_bytes(data)
     (folder / "report.html").write_bytes(page(found))
     return found
 

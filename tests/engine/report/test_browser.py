@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from reported import HOSTILE
 
 from rsei.engine.report.findings import Findings
+from rsei.engine.report.style import MINES
 from rsei.engine.sources.grids import LONLAT, carrier
 
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -139,6 +141,118 @@ def test_it_can_be_printed_without_the_map(browser: Any) -> None:
         assert find(browser, "figure").is_displayed()
     finally:
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_mines_are_black_where_red_is_a_loss(browser: Any) -> None:
+    find(browser, "#site option:first-child").click()
+    shows(browser, "0,rsei,1")
+    strokes = (
+        "return [...document.querySelectorAll('#map svg path')].map(p => p.getAttribute('stroke'))"
+    )
+    assert MINES in browser.execute_script(strokes)
+    find(browser, "input[value=before]").click()
+    shows(browser, "0,before,1")
+    assert MINES not in browser.execute_script(strokes)
+    find(browser, "input[value=rsei]").click()
+    shows(browser, "0,rsei,1")
+
+
+def test_every_control_is_reached_by_the_tab_key(browser: Any) -> None:
+    """In the order of the page, and each tells its name to a screen reader."""
+    from selenium.webdriver.common.keys import Keys
+
+    browser.execute_script("document.querySelector('a.skip').focus()")
+    seen = []
+    for _ in range(40):
+        browser.switch_to.active_element.send_keys(Keys.TAB)
+        at = browser.switch_to.active_element
+        seen.append(at.get_attribute("id") or at.get_attribute("value") or at.text)
+        if seen[-1] == "map":
+            break
+    wanted = ["site", "rsei", "epoch", "opacity", "outline", "mines", "centre", "map"]
+    assert [name for name in seen if name in wanted] == wanted
+    tree = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    roles = {"slider", "radio", "checkbox", "button", "combobox", "img", "link", "table"}
+    named = [
+        (node["role"]["value"], node.get("name", {}).get("value", ""))
+        for node in tree
+        if not node.get("ignored") and node.get("role", {}).get("value") in roles
+    ]
+    assert len(named) > 20 and [role for role, name in named if not name.strip()] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(browser: Any, scheme: str) -> None:
+    """Contrast of at least 4.5, as WCAG 2.1 asks at level AA, of every text of the page."""
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    try:
+        found = browser.execute_script(COLOURS)
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert len(found) >= 5
+    for ink, paper, words in found:
+        low, high = sorted((luminance(ink), luminance(paper)))
+        assert (high + 0.05) / (low + 0.05) >= 4.5, (ink, paper, words)
+
+
+COLOURS = """
+const found = new Map();
+const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+while (walker.nextNode()) {
+  const words = walker.currentNode.textContent.trim();
+  let at = walker.currentNode.parentElement;
+  const other = at.closest("script, style, noscript, .leaflet-control");
+  if (!words || other || !at.checkVisibility()) continue;
+  const style = getComputedStyle(at);
+  const ink = style.color.match(/[\\d.]+/g).map(Number);
+  let paper = [0, 0, 0, 0];
+  let opacity = 1;
+  for (let up = at; up; up = up.parentElement) opacity *= Number(getComputedStyle(up).opacity);
+  for (; at && paper[3] === 0; at = at.parentElement) {
+    paper = getComputedStyle(at).backgroundColor.match(/[\\d.]+/g).map(Number);
+    if (paper.length === 3) paper.push(1);
+  }
+  const seen = ink.slice(0, 3).map((part, i) => opacity * part + (1 - opacity) * paper[i]);
+  found.set(seen + "|" + paper, [seen, paper.slice(0, 3), words.slice(0, 30)]);
+}
+return [...found.values()];
+"""
+"""Each pair of colours of a text and of what lies under it, and some of the text."""
+
+
+def luminance(rgb: list[float]) -> float:
+    """Relative luminance. Source: WCAG 2.1."""
+    parts = [part / 255 for part in rgb]
+    linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+
+def test_the_trend_is_shown_and_told(browser: Any, cities: Findings) -> None:
+    browser.get((cities.folder / "report.html").as_uri())
+    until(browser, "return document.body.dataset.ready === 'yes'")
+    shows(browser, "0,rsei,7")
+    find(browser, "input[value=trend]").click()
+    shows(browser, "0,trend,7")
+    assert find(browser, "#epoch-name").text == "2001 to 2022"
+    assert not find(browser, "#epoch").is_enabled()
+    assert find(browser, "#legend").text.startswith("Trend of RSEI a year")
+    find(browser, "#map").click()
+    until(browser, "return document.querySelectorAll('#values tbody tr').length === 9")
+    lat, lon = map(float, find(browser, "#values caption").text.split("at ")[1].split(", "))
+    name, told = (
+        find(browser, f"#values tbody tr:last-child {cell}").text for cell in ("th", "td")
+    )
+    layer = cities.sites[0].slope()
+    assert name == "trend a year" and layer is not None
+    x, y = carrier(LONLAT, layer.crs).transform(lon, lat)
+    row, column = (
+        int((y - layer.transform.f) / layer.transform.e),
+        int((x - layer.transform.c) / layer.transform.a),
+    )
+    around = layer.values[row - 2 : row + 3, column - 2 : column + 3]
+    shown = float(told.replace("\u2212", "-"))
+    assert np.abs(around - shown).min() <= 3.3e-3 / 100 + 5e-5
 
 
 def test_no_error_and_no_request(browser: Any) -> None:
