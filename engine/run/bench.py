@@ -198,7 +198,8 @@ class Scenes:
         task = PartialTask(
             shelf, Policy(), season, SINUSOIDAL_500M, None, folder, False, budget, device
         )
-        batches = list(task.batches("reflectance", shelf.window, []))
+        read = task.batches("reflectance", shelf.window, [])
+        batches = [{name: layer.copy() for name, layer in batch.items()} for batch in read]
         stacks = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
         return cls(task, stacks, task.added("reflectance")[0], folder / "run", device)
 
