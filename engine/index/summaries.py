@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from pyproj import Transformer
 
 from ...kernels import extremes
 from ...kernels.moments import Moments
-from ..sources.grids import Lattice, Window
+from ..sources.grids import Lattice, Window, carrier
 
 INDICATORS = ("ndvi", "wet", "ndbsi", "lst")
 """The indicators, in the order of every table, vector and matrix."""
@@ -50,7 +49,7 @@ class Extreme:
         window = Window(self.row, self.column, 1, 1)
         x, y = float(lattice.x(window)[0]), float(lattice.y(window)[0])
         # MODIS coordinates are of a sphere; its latitudes are taken as geodetic, as MODIS does.
-        lon, lat = Transformer.from_crs(lattice.crs, "EPSG:4326", always_xy=True).transform(x, y)
+        lon, lat = carrier(lattice.crs, "EPSG:4326").transform(x, y)
         return {"x": x, "y": y, "lon": lon, "lat": lat}
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,12 @@ class Site:
     mines: tuple[BaseGeometry, ...]
     """Outlines of the mines, in degrees."""
 
+    numbers: tuple[int, ...] = ()
+    """Number of each mine in its file, as in the tables."""
+
+    zones: Mapping[str, BaseGeometry] = field(default_factory=dict)
+    """Outlines of the user's own zones by name, in degrees."""
+
     def files(self, folder: str, epoch: int) -> tuple[Path, ...]:
         """The rasters of an epoch in a folder of the run: one, or of a large area one a tile."""
         return parts_of(self.folder / folder / self.slug / str(epoch))
@@ -122,17 +128,28 @@ def _put_together(paths: tuple[Path, ...], band: int) -> Layer:
         shape = math.ceil(round(height, 3) / times), math.ceil(round(width, 3) / times)
         transform = Affine(first.a * times, 0, left, 0, first.e * times, top)
         there = np.full(shape, np.nan, np.float32)
+        step = transform.a, transform.e
         for tile in tiles:
+            # Into the pixels about the tile alone: GDAL would look at all of them for each.
+            first_column = (tile.transform.c - left) / step[0]
+            first_row = (tile.transform.f - top) / step[1]
+            rows, columns = (
+                slice(max(0, math.floor(start) - 1), math.ceil(start + size / times) + 1)
+                for start, size in ((first_row, tile.height), (first_column, tile.width))
+            )
+            part = there[rows, columns].copy()
+            corner = left + columns.start * step[0], top + rows.start * step[1]
             rasterio.warp.reproject(
                 rasterio.band(tile, band),
-                there,
+                part,
                 src_nodata=np.nan,
-                dst_transform=transform,
+                dst_transform=Affine(step[0], 0, corner[0], 0, step[1], corner[1]),
                 dst_crs=tile.crs,
                 dst_nodata=np.nan,
                 init_dest_nodata=False,
                 resampling=Resampling.average if times > 1 else Resampling.nearest,
             )
+            there[rows, columns] = part
         return Layer(there, tiles[0].crs.to_wkt(), transform)
 
 
@@ -198,7 +215,9 @@ def sites(folder: Path, settings: Mapping[str, Any], base: Path) -> tuple[Site, 
             if epochs:
                 outline = None if area.geometry.is_empty else in_degrees(area.geometry, area.crs)
                 mines = _mines(part, base, outline)
-                found.append(Site(folder, area.name, area.slug, epochs, outline, mines))
+                shapes, own = tuple(mines.values()), _zones(part, base)
+                place = folder, area.name, area.slug, epochs, outline
+                found.append(Site(*place, shapes, tuple(mines), own))
     return tuple(found)
 
 
@@ -216,16 +235,34 @@ def _areas(part: Mapping[str, Any], base: Path) -> tuple[Area, ...]:
 
 def _mines(
     part: Mapping[str, Any], base: Path, outline: BaseGeometry | None
-) -> tuple[BaseGeometry, ...]:
-    """The mines of the area's file that lie in it; none where the file is gone."""
-    if not part["mines"]:
-        return ()
-    try:
-        frame = read_vectors(base / part["mines"]).frame
-    except RseiError:
-        return ()
+) -> dict[int, BaseGeometry]:
+    """The mines of the area's file that lie in it, by number; none where the file is gone."""
+    frame = _frame(part["mines"], base)
+    if frame is None:
+        return {}
     shapes = [in_degrees(shape, frame.crs.to_wkt()) for shape in frame.geometry]
-    return tuple(s for s in shapes if outline is None or shapely.intersects(s, outline))
+    inside = (outline is None or shapely.intersects(shape, outline) for shape in shapes)
+    return {number: shapes[number] for number, held in enumerate(inside) if held}
+
+
+def _zones(part: Mapping[str, Any], base: Path) -> dict[str, BaseGeometry]:
+    """The user's own zones by name; none where the file is gone."""
+    frame, name = _frame(part.get("zones"), base), part.get("zones_field")
+    if frame is None or (name is not None and name not in frame.columns):
+        return {}
+    names = frame.index if name is None else frame[name]
+    crs = frame.crs.to_wkt()
+    return {str(key): in_degrees(shape, crs) for key, shape in zip(names, frame.geometry)}
+
+
+def _frame(name: str | None, base: Path) -> Any:
+    """The layer of a file that the study names; None without one."""
+    if not name:
+        return None
+    try:
+        return read_vectors(base / name).frame
+    except RseiError:
+        return None
 
 
 def in_degrees(shape: BaseGeometry, crs: str) -> BaseGeometry:

@@ -5,6 +5,7 @@ import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -33,9 +34,8 @@ def slurm_jobs(workers: int, memory: int, profile: Path | None) -> Iterator[Work
             "--scheduler slurm: expected the package dask-jobqueue, found none; "
             "pip install 'rsei[hpc]', or use rsei slurm, which needs no package"
         )
-    from dask_jobqueue import SLURMCluster
-
-    with dask.config.set(CONFIG), SLURMCluster(**job(memory // workers)) as cluster:
+    start = import_module("dask_jobqueue").SLURMCluster
+    with dask.config.set(CONFIG), start(**job(memory // workers)) as cluster:
         cluster.adapt(minimum_jobs=workers, maximum_jobs=workers)
         with Client(cluster) as client, profiled(profile):
             client.register_plugin(Steadfast())
@@ -70,8 +70,7 @@ def gpus(
             "--device cuda --workers: expected the package dask-cuda, found none; "
             "pip install 'rsei[rapids]', or take one worker"
         )
-    from dask_cuda import LocalCUDACluster
-
+    start = import_module("dask_cuda").LocalCUDACluster
     arguments = {
         "n_workers": workers,
         "threads_per_worker": 1,
@@ -83,7 +82,7 @@ def gpus(
     }
     with dask.config.set(CONFIG), environment(RSEI_THREADS="1"):
         with (
-            LocalCUDACluster(**arguments) as cluster,
+            start(**arguments) as cluster,
             Client(cluster) as client,
             profiled(profile),
         ):

@@ -1,15 +1,26 @@
 """A task that needs more memory than there is is refused before it is tried, with a way out."""
 
+import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
+import shapely
 import studies
 
+from rsei.engine.analysis.change import Scopes, Trend, changes, pixel_trends
+from rsei.engine.analysis.densities import densities
+from rsei.engine.analysis.grades import grades
+from rsei.engine.analysis.rings import Rings, RingSettings, scale_range
+from rsei.engine.analysis.series import latitude_profile, series
+from rsei.engine.analysis.stacks import Stack, parts_of
 from rsei.engine.run import pipeline
+from rsei.engine.run.analyses import PIXEL
 from rsei.engine.run.budgets import shared
 from rsei.engine.run.store import Store
 from rsei.engine.run.survey import survey
 from rsei.engine.sources.errors import StudyError
+from rsei.engine.sources.grids import SINUSOIDAL, SINUSOIDAL_500M, Window
 
 SMALL = 'memory = "100 MiB"'
 """Less than what putting the tables together takes."""
@@ -44,3 +55,32 @@ def test_workers_share_the_memory(granules: Path, tmp_path: Path) -> None:
     alone, among = (shared(found, n).study for n in (1, 4))
     assert among.compute.memory_bytes == alone.compute.memory_bytes // 4
     assert among.resolved() == alone.resolved()  # what stands in the run's record
+
+
+@pytest.mark.slow
+def test_tables_of_an_area_take_what_the_plan_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The most that each table takes beside the index, of 360,000 pixels with mines."""
+    window, epochs = Window(12000, 65000, 800, 900), (2001, 2004, 2007, 2010)
+    pixels = np.flatnonzero(np.indices(window.shape).sum(axis=0) % 2)
+    rsei = np.random.default_rng(1).random((len(epochs), len(pixels)), np.float32)
+    stack = Stack("Nation", SINUSOIDAL_500M, window, epochs, rsei, pixels)
+    left, _, _, top = SINUSOIDAL_500M.bounds(window)
+    mines = [
+        shapely.box(left + 9e3 * k, top - 9e4, left + 9e3 * k + 2e3, top - 8e4) for k in range(9)
+    ]
+    monkeypatch.setattr("rsei.engine.analysis.rings.BLOCK", 1 << 16)  # of few pixels, too
+    tracemalloc.start()
+    try:
+        zones = parts_of(stack, mines, SINUSOIDAL)
+        series(stack, zones)
+        latitude_profile(stack)
+        densities(stack, zones)
+        grades(stack, zones)
+        changes(stack, zones, [(2001, 2010)], Scopes(), stack)
+        pixel_trends(stack, zones, Trend.of(stack))
+        Rings.of(stack, mines, SINUSOIDAL).table(stack)
+        scale_range(stack, RingSettings())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert 60 * len(pixels) < peak < PIXEL * len(pixels) + (16 << 20)

@@ -1,7 +1,9 @@
 """An area by tiles gives what it gives whole: every pixel and every table, to the last bit."""
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -12,8 +14,12 @@ import studies
 from run_hashes import hashes
 from studies import written
 
+from rsei.engine.run.cluster import Alone
+from rsei.engine.run.orders import Stop
 from rsei.engine.run.places import places
+from rsei.engine.run.store import Store
 from rsei.engine.run.survey import survey
+from rsei.engine.run.tasks import Task
 from rsei.engine.sources.grids import SINUSOIDAL, SINUSOIDAL_500M, Window, carrier, tile_window
 from rsei.engine.sources.simulate import World, season_dates, write_granules
 from rsei.engine.sources.tiled import Tiled
@@ -136,6 +142,24 @@ def test_changing_to_tiles_and_back_leaves_one_form(study: Callable[..., Path]) 
         studies.run(study("change", by_tile), until="write")
         assert (run / "rsei/nation/2012.vrt").exists() is by_tile
         assert (run / "rsei/nation/2012.tif").exists() is not by_tile
+
+
+@pytest.mark.slow
+def test_order_of_tasks_and_height_of_strips(
+    nation: Path, study: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tasks of each wave in an order of chance, and strips of a few rows."""
+    each, chance = Alone.each, random.Random(5)
+
+    def shuffled(crew: Alone, tasks: Iterable[Task], store: Store, stop: Stop) -> Iterator[Any]:
+        order = list(tasks)
+        chance.shuffle(order)
+        yield from each(crew, order, store, stop)
+
+    monkeypatch.setattr(Alone, "each", shuffled)
+    monkeypatch.setattr("rsei.engine.run.composites.CompositeTask.rows", 3)
+    monkeypatch.setattr("rsei.engine.run.areatasks.ROWS", 4)
+    assert hashes(studies.run(study("order", True)).out) == hashes(nation)
 
 
 def test_large_areas_are_by_tile_unless_told(

@@ -32,7 +32,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Installed:
     def install(package: str, name: str) -> dict[str, Any]:
         asked: dict[str, Any] = {}
 
-        class Pretended(distributed.LocalCluster):  # type: ignore[misc, name-defined]
+        class Pretended(distributed.LocalCluster):  # type: ignore[name-defined]
             def __init__(self, **arguments: Any) -> None:
                 asked.update(arguments)
                 super().__init__(n_workers=1, threads_per_worker=1, dashboard_address=":0")
