@@ -6,6 +6,7 @@ from jinja2 import Environment, StrictUndefined
 
 from .findings import Findings
 from .tables import TABLES
+from .vectors import LAYERS
 
 
 def readme(findings: Findings) -> bytes:
@@ -18,6 +19,7 @@ def readme(findings: Findings) -> bytes:
         areas=areas,
         warnings=findings.record["warnings"],
         stac=True,
+        layers=LAYERS,
         tables=[TABLES[name] for name in TABLES if name in findings.tables],
         study_file=findings.record["study_file"],
     )

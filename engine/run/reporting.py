@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..report import figures, guide, stac
+from ..report import figures, guide, stac, vectors
 from ..report.findings import Findings, sites
 from ..report.page import page
 from ..report.rasters import for_a_gis
@@ -172,6 +172,11 @@ class PageTask(ReportTask):
         withdrawn(store, "figures", figures.OF_THE_RUN, names)
         if found.sites:
             self._catalogue(store, found)
+        for name, data in vectors.files(found):
+            if data is not None:
+                store.put(store.folder / name, data)
+            elif (store.folder / name).is_file():
+                store.disk.remove(store.folder / name)
         draft.paths[PAGE].write_bytes(page(found))
         draft.paths[README].write_bytes(guide.readme(found))
         draft.payload["areas"] = [site.slug for site in found.sites]

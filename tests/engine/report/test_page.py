@@ -16,7 +16,7 @@ from PIL import Image
 from reported import HOSTILE
 
 from rsei.engine.report.findings import Findings
-from rsei.engine.report.overlays import LEVELS, TREND_LEVELS
+from rsei.engine.report.overlays import LEVELS, TREND_LEVELS, overlay
 from rsei.engine.report.page import drawing, map_data, page, policy
 
 pytestmark = pytest.mark.slow
@@ -76,16 +76,14 @@ def test_it_is_small_with_seven_cities_at_eight_epochs(cities: Findings) -> None
 
 def test_the_trend_is_a_layer(cities: Findings) -> None:
     """A slope is told within half a step; those beyond the scale's reach are its ends."""
-    for site, data in zip(cities.sites, map_data(cities)["sites"]):
-        found = steps_of(data["trend"]["image"])
-        widest = data["trend"]["reach"]
-        shown = ((found[found > 0].astype(float) - 1) / TREND_LEVELS * 2 - 1) * widest
-        slope = site.slope()
-        assert slope is not None and found.max() == TREND_LEVELS + 1 and found[found > 0].min() == 1
-        known = np.clip(slope.values[np.isfinite(slope.values)], -widest, widest)
-        quantiles = np.linspace(0.05, 0.95, 19)
-        expected = np.quantile(known, quantiles)
-        np.testing.assert_allclose(np.quantile(shown, quantiles), expected, atol=0.02 * widest)
+    data, slope = overlay(cities.sites[0])["trend"], cities.sites[0].slope()
+    found, widest = steps_of(data["image"]), data["reach"]
+    shown = ((found[found > 0].astype(float) - 1) / TREND_LEVELS * 2 - 1) * widest
+    assert slope is not None and found.max() == TREND_LEVELS + 1 and found[found > 0].min() == 1
+    known = np.clip(slope.values[np.isfinite(slope.values)], -widest, widest)
+    quantiles = np.linspace(0.05, 0.95, 19)
+    expected = np.quantile(known, quantiles)
+    np.testing.assert_allclose(np.quantile(shown, quantiles), expected, atol=0.02 * widest)
 
 
 def test_without_a_trend_there_is_no_such_layer(elements: Elements, findings: Findings) -> None:
