@@ -222,19 +222,29 @@ class PartialTask:
         stacks: Mapping[str, NDArray[Any]],
         bad: list[dict[str, str]],
     ) -> dict[str, NDArray[Any]]:
-        good = 0
-        for granule in granules:
+        def decode(date: int) -> None:
+            with marked("decode"):
+                read(granules[date], LAYERS[role], window, layers_of(stacks, role, date))
+
+        # Of HDF4, two at a time: when the last layers of one leave a core idle, the next are there.
+        # The dates of a NetCDF file lie in common slabs, which two would unpack twice.
+        together = 2 if all(granule.sources[0].format == "hdf4" for granule in granules) else 1
+        with ThreadPoolExecutor(together, "granule") as readers:
+            jobs = [readers.submit(decode, date) for date in range(len(granules))]
+        good = []
+        for date, (job, granule) in enumerate(zip(jobs, granules, strict=True)):
             try:
-                with marked("decode"):
-                    read(granule, LAYERS[role], window, layers_of(stacks, role, good))
+                job.result()
             except GranuleError as error:
                 if not self.skip:
                     raise
                 path = os.path.relpath(granule.files[0], self.folder)
                 bad.append({"path": path, "reason": str(error)})
             else:
-                good += 1
-        return {name: stack[:good] for name, stack in stacks.items()}
+                good.append(date)
+        if len(good) == len(granules):
+            return {name: stack[: len(granules)] for name, stack in stacks.items()}
+        return {name: stack[good] for name, stack in stacks.items()}
 
 
 def heat_window(window: Window, lattice: Lattice, coarse: Lattice | None) -> Window | None:
