@@ -1,11 +1,14 @@
 """Real rasters of a mountain range, of many grids: months, slope, correlation and a forest."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -13,6 +16,7 @@ from rsei.engine.analysis import drivers
 from rsei.engine.analysis.correlation import correlation, inflation
 from rsei.engine.analysis.forest import ForestSettings, forest, split
 from rsei.engine.sources.areas import Area, inside
+from rsei.engine.sources.geotiff import Form, write_geotiff
 from rsei.engine.sources.grids import Lattice, Window
 from rsei.engine.sources.rasters import on_lattice
 
@@ -65,3 +69,23 @@ def test_real_drivers_reach_the_grid_and_a_forest(
     pd.testing.assert_series_equal(
         made.importance["driver"], pd.Series(names, name="driver"), check_dtype=False
     )
+
+
+def test_the_slope_of_a_real_island_is_gdals(real_data: Path, tmp_path: Path) -> None:
+    """Horn's slope of the whole of Sao Miguel at 200 m, in metres and in feet; coast and all."""
+    if not shutil.which("gdaldem"):
+        pytest.skip("no gdaldem on this machine: apt-get install gdal-bin")
+    lattice = Lattice("EPSG:32626", 0.0, 0.0, 200.0, 200.0)
+    window = lattice.bounding(595_000, 4_170_000, 669_000, 4_199_000)
+    dem = on_lattice(real_data / "drivers/sao-miguel/eu_dem_v11.tif", lattice, window)
+    for metres in (1.0, 0.3048):
+        write_geotiff(tmp_path / "dem.tif", (dem / metres)[None], lattice, window, Form(("dem",)))
+        command = ["gdaldem", "slope", "-q", "-alg", "Horn", "-s", str(1 / metres)]
+        subprocess.run([*command, "dem.tif", "slope.tif"], cwd=tmp_path, check=True)
+        with rasterio.open(tmp_path / "slope.tif") as file:
+            gdals = file.read(1, masked=True).filled(np.nan)
+        ours = drivers.slope(dem / np.float32(metres), lattice, metres)
+        known = np.isfinite(gdals)
+        assert known.sum() > 15_000 and gdals[known].max() > 35
+        np.testing.assert_allclose(ours[known], gdals[known], atol=2e-3)
+        assert (np.isfinite(ours) >= known).all()  # GDAL leaves the coast out, where we extrapolate

@@ -1,9 +1,6 @@
 import io
 import json
-import shutil
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -238,39 +235,3 @@ def test_a_treelite_dump_becomes_the_same_trees() -> None:
     nodes[0] = inner | {"comparison_op": "<", "left_child": 2, "right_child": 1}
     with pytest.raises(InputError, match="kind <=, found <"):
         of_treelite(("a", "b"), json.dumps({"trees": [{"root_id": 0, "nodes": nodes}]}), 1, 3)
-
-
-R_CODE = """
-suppressMessages(library(randomForest)); a <- commandArgs(TRUE)
-d <- read.csv(a[1]); v <- read.csv(a[2]); set.seed(1)
-m <- randomForest(d[, names(d) != "rsei"], d$rsei, ntree = 1000, mtry = 3, importance = TRUE)
-p <- predict(m, v)
-cat(100 * tail(m$rsq, 1), 1 - sum((v$rsei - p)^2) / sum((v$rsei - mean(v$rsei))^2), "\\n")
-cat(importance(m, type = 1, scale = FALSE)[, 1], "\\n"); cat(m$importanceSD, "\\n")
-cat(importance(m, type = 1)[, 1], "\\n"); cat(m$importance[, "IncNodePurity"], "\\n")
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("Rscript"), reason="R is not installed")
-def test_agrees_with_r(table: pd.DataFrame, tmp_path: Path) -> None:
-    settings = ForestSettings(trees=1000, folds=2)
-    ours = forests.forest(table, NAMES, settings, "Demo")
-    for name in ("train", "valid"):
-        rows = table.loc[table["split"] == name, ["rsei", *NAMES]]
-        rows.to_csv(tmp_path / f"{name}.csv", index=False, float_format="%.17g")
-    (tmp_path / "forest.R").write_text(R_CODE)
-    command = ["Rscript", "forest.R", "train.csv", "valid.csv"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    if "there is no package" in done.stderr:
-        pytest.skip("R has no randomForest")
-    scores, raw, error, ratio, purity = (
-        np.array(line.split(), float) for line in done.stdout.splitlines()
-    )
-    assert ours.scores["var_explained"][0] == pytest.approx(scores[0], abs=1)
-    assert ours.scores["r2"][0] == pytest.approx(scores[1], abs=0.01)
-    joint = np.sqrt(ours.importance["se"] ** 2 + error**2)
-    assert (np.abs(ours.importance["raw"] - raw) < 3 * joint).all()
-    firm = ratio >= 50
-    np.testing.assert_allclose(ours.importance["scaled"][firm], ratio[firm], rtol=0.1)
-    np.testing.assert_allclose(ours.importance["inc_node_purity"], purity, rtol=0.1)
