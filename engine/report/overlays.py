@@ -97,7 +97,7 @@ def _polygons(shapes: tuple[BaseGeometry, ...]) -> list[shapely.Polygon]:
     return [part for part in parts if part.geom_type == "Polygon"]
 
 
-def _grid(layer: Layer, fineness: float) -> tuple[Affine, tuple[int, int]]:
+def _grid(layer: Layer, fineness: float = 1.0) -> tuple[Affine, tuple[int, int]]:
     """Transform and shape of a grid in web Mercator, about as fine as ``layer`` or coarser."""
     rows, columns = layer.values.shape
     left, top = layer.transform.c, layer.transform.f

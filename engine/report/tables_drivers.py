@@ -207,6 +207,21 @@ OF_THE_FOREST = (
         ),
     ),
     Table(
+        "shap",
+        "SHAP values: what each driver adds to the prediction of some pixels",
+        ("area", "x", "y", "driver"),
+        (
+            AREA,
+            number("x", "x of the pixel's centre", "m"),
+            number("y", "y of the pixel's centre", "m"),
+            DRIVER,
+            number("value", "Value of the driver, in its unit"),
+            measured("shap", "What it adds to the predicted RSEI"),
+            measured("base", "Mean prediction, to which all drivers of the pixel add"),
+        ),
+        suffix="parquet",
+    ),
+    Table(
         "stability",
         "How firm each driver's rank is, by drawing the trees again",
         ("area", "driver"),

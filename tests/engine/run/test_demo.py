@@ -1,9 +1,11 @@
 """What the simulator put into the demo's city comes back out of a run, within a stated error."""
 
+import html
 import json
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +13,7 @@ import rasterio
 import studies
 
 from rsei.engine.report.tabular import check_run_tables
+from rsei.engine.run import reporting
 from rsei.engine.sources.simulate import DEMO_EPOCHS, write_demo
 
 pytestmark = pytest.mark.slow
@@ -25,6 +28,14 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path.write_text(path.read_text().partition("[drivers]")[0])
     assert studies.run(path).exit_code == 0
     return folder
+
+
+@pytest.fixture(scope="module")
+def report(demo: Path) -> str:
+    """The page of the demo's run."""
+    page = reporting.report(demo / "run", studies.Silent())
+    assert page.stat().st_size < 5_000_000
+    return html.unescape(page.read_text(encoding="utf-8"))
 
 
 def known(demo: Path) -> dict[str, Any]:
@@ -68,3 +79,44 @@ def test_the_size_of_mines_matters_up_to_the_threshold(demo: Path) -> None:
 
 def test_tables_are_as_described(demo: Path) -> None:
     assert check_run_tables(demo / "run") == []
+
+
+def test_the_page_tells_what_the_tables_hold(demo: Path, report: str) -> None:
+    series = pd.read_csv(demo / "run/tables/series.csv", dtype={"epoch": str})
+    means = series[series["zone"] == "area"].set_index("epoch")["mean"]
+    first, last = (str(epoch) for epoch in (DEMO_EPOCHS[0], DEMO_EPOCHS[-1]))
+    assert f"<dd>{means[last]:.3f}</dd>" in report
+    assert f"<dd>{means[last] - means[first]:+.3f}</dd>" in report
+    for row in pd.read_csv(demo / "run/tables/pca.csv").itertuples():
+        assert f"<td>{row.ndvi:+.3f} " in report and f"<td>{row.pc1:.1f}</td>" in report
+        assert f"<td>{row.n:,}</td>" in report
+    coverage = pd.read_csv(demo / "run/tables/coverage.csv")
+    for product, rows in coverage.groupby("product"):
+        present = int((rows["status"] == "present").sum())
+        assert f'<th scope="row">{product}</th><td>{present}</td>' in report
+
+
+def test_the_page_has_every_figure_of_the_study(demo: Path, report: str) -> None:
+    """But those of the drivers, which were left out here; the overview shows nothing more."""
+    drawn = {path.relative_to(demo / "run") for path in (demo / "run/figures").rglob("*.svg")}
+    shown = {path for path in drawn if path.stem != "overview"}
+    assert {path.stem for path in drawn} >= {
+        *("locator", "flow", "maps", "loadings", "change", "series", "grades", "latitude"),
+        *("densities", "overview", "classes", "insets", "contrast", "rings", "sizes"),
+    }
+    assert all(f'<span class="file">{path}</span>' in report for path in shown)
+    data = json.loads(report.split('id="map-data">')[1].split("</script>")[0])
+    (site,) = data["sites"]
+    assert list(site["images"]) == [str(epoch) for epoch in DEMO_EPOCHS]
+    assert site["outline"] and len(site["mines"]["coordinates"]) == 32
+
+
+def test_the_mines_are_a_layer_for_a_gis(demo: Path, report: str) -> None:
+    mines = gpd.read_file(demo / "run/vectors/results.gpkg", layer="mines")
+    table = pd.read_csv(demo / "run/tables/mines.csv", dtype={"epoch": str})
+    assert len(mines) == table["mine"].nunique() == 32
+    one = table[table["epoch"] == str(DEMO_EPOCHS[-1])].set_index("mine")["mean"]
+    np.testing.assert_array_equal(mines[f"mean_{DEMO_EPOCHS[-1]}"], one[mines["mine"]])
+    # Areas of the file are those of ESRI:102025, which keeps them.
+    size = mines.geometry.to_crs("ESRI:102025").area / 1e6
+    np.testing.assert_allclose(size, mines["area_km2"], rtol=1e-3)

@@ -8,12 +8,14 @@ import pandas as pd
 import pytest
 import rasterio
 import studies
+from rio_cogeo.cogeo import cog_validate
 from studies import written
 
 from rsei.engine.index.composite import HeatSum, Partial
 from rsei.engine.index.quality import Policy
 from rsei.engine.index.season import Season
 from rsei.engine.report.tabular import check_run_tables
+from rsei.engine.run.opening import open_run
 from rsei.engine.sources.granules import catalogue, read
 from rsei.engine.sources.rasters import class_share
 
@@ -62,7 +64,33 @@ def test_munich_has_the_expected_signs(munich: Path) -> None:
 
 
 def test_munich_page_names_the_stand_in(munich: Path) -> None:
-    assert "stand-in for LST" in (munich / "report.html").read_text("utf-8")
+    text = (munich / "report.html").read_text("utf-8")
+    assert "ERA5 air temperature at 2 m, a stand-in for LST" in text
+    assert text.count("stand-in for LST") >= 2  # in the verdicts and in the methods
+
+
+def test_munich_page_tells_what_the_trial_found(munich: Path) -> None:
+    text = (munich / "report.html").read_text("utf-8")
+    assert len(text.encode()) < 5_000_000
+    row: Any = next(pd.read_csv(munich / "tables/pca.csv").itertuples())
+    for value in (row.ndvi, row.wet, row.ndbsi, row.lst):
+        assert f"<td>{value:+.3f} " in text
+    assert "<td>11,762</td>" in text and f"<td>{row.pc1:.1f}</td>" in text
+    assert '<th scope="row">MOD09A1</th><td>16</td><td>0</td><td>0</td>' in text
+    assert "the area lies outside the granules" in text
+    assert 'value="trend"' not in text  # one epoch has none
+    for name in ("locator", "flow", "coverage", "munich/maps", "munich/classes"):
+        assert f'<span class="file">figures/{name}.svg</span>' in text
+        assert (munich / f"figures/{name}.svg").is_file()
+
+
+def test_munich_maps_are_valid_and_open_as_one_data_set(munich: Path) -> None:
+    paths = [munich / f"{folder}/munich/2022.tif" for folder in ("rsei", "grades")]
+    assert all(cog_validate(path, strict=True)[0] for path in paths)
+    run = open_run(munich)
+    with rasterio.open(paths[0]) as file:
+        np.testing.assert_array_equal(run["rsei"].sel(epoch=2022)[0], file.read(1))
+    assert run["rsei"].attrs["units"] == "1" and "grid_mapping_name" in run["spatial_ref"].attrs
 
 
 def composite(granules: Path, epoch: int, preset: str) -> Partial:
