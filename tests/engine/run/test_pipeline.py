@@ -34,6 +34,12 @@ def done(granules: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return outcome.out
 
 
+def before_the_report(run: Path) -> dict[str, str]:
+    """Checksums of what a run makes before its report."""
+    made = hashes(run).items()
+    return {name: one for name, one in made if name.split("/")[0] not in ("grades", "vectors")}
+
+
 def rows_of(path: Path) -> list[Any]:
     """The rows of a table, each with its columns as attributes."""
     return list(pd.read_csv(path).itertuples())
@@ -143,7 +149,7 @@ def test_limit_and_until_then_resume_give_the_same_bytes(
 @pytest.mark.parametrize("workers", [2, 4])
 def test_number_of_workers(workers: int, done: Path, granules: Path, tmp_path: Path) -> None:
     outcome = studies.run(written(tmp_path, granules), workers=workers)
-    assert hashes(outcome.out) == hashes(done)
+    assert hashes(outcome.out) == before_the_report(done)
 
 
 def test_height_of_strips(
@@ -152,7 +158,7 @@ def test_height_of_strips(
     monkeypatch.setattr("rsei.engine.run.composites.CompositeTask.rows", 7)
     monkeypatch.setattr("rsei.engine.run.areatasks.ROWS", 5)
     outcome = studies.run(written(tmp_path, granules))
-    assert hashes(outcome.out) == hashes(done)
+    assert hashes(outcome.out) == before_the_report(done)
 
 
 def test_a_changed_setting_makes_anew_what_depends_on_it(granules: Path, tmp_path: Path) -> None:
