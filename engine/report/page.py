@@ -14,9 +14,11 @@ from PIL import Image
 
 from . import wording
 from .clearness import Clear, clear_shares
+from .drift import drifted, view_times
 from .figures import OF_AN_AREA, OF_THE_RUN, Sketch
 from .findings import Findings, Site
 from .overlays import LEVELS, TREND_LEVELS, data_url, overlay, shrunk
+from .published import published
 from .style import CHANGE_MAP, MINES, ONE_COLUMN, RSEI_MAP, RULES
 
 LIMIT = 4_900_000
@@ -85,6 +87,9 @@ def _page(findings: Findings, data: Markup, clear: list[Clear], detail: tuple[in
         sites=[_site(findings, site, detail) for site in findings.sites],
         coverage=_coverage(findings),
         clear=clear,
+        times=(times := view_times(findings)),
+        drifted=drifted(times),
+        published=published(findings),
         quality=_quality(findings),
         epochs=epochs,
         compared=compared,

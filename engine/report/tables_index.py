@@ -1,6 +1,6 @@
 """Tables of a run and of the index itself."""
 
-from .columns import AREA, EPOCH, N, Table, count, flag, measured, text
+from .columns import AREA, EPOCH, N, Table, count, flag, measured, number, text
 
 UNITS = {"ndvi": "", "wet": "", "ndbsi": "", "lst": "K"}
 """The four indicators, and the unit of each."""
@@ -74,6 +74,17 @@ OF_THE_INDEX = (
         "Pixels of an area's rectangle that do not enter, by the first reason that applies",
         ("area", "epoch", "reason"),
         (AREA, EPOCH, text("reason", "Why"), N),
+    ),
+    Table(
+        "view_time",
+        "Local solar time of day at which the heat was seen: it falls as Terra's orbit drifts",
+        ("area", "epoch"),
+        (
+            AREA,
+            EPOCH,
+            count("n", "Pixel-dates of 1 km with a temperature, in the area's rectangle"),
+            number("hour", "Their mean local solar time", "h"),
+        ),
     ),
     Table(
         "extremes",

@@ -31,6 +31,7 @@ PATHS = {
     "months",
     "limits_table",
     "loadings_table",
+    "published",
     *DriverLayers.model_fields,
 }
 """Keys whose texts are paths, wherever they stand."""

@@ -10,6 +10,7 @@ from typing import Any
 from ..report import figures, guide, stac, vectors
 from ..report.findings import Findings, sites
 from ..report.page import page
+from ..report.published import fingerprint
 from ..report.rasters import for_a_gis
 from ..report.tables import TABLES as DESCRIBED
 from ..report.tabular import read as read_table
@@ -159,6 +160,8 @@ class PageTask(ReportTask):
         """As for figures, and the figures themselves."""
         own = super().key(store)
         drawn = {f"report {m.name}": m.key for m in store.markers("report") if m.name != self.name}
+        record = ledger(store)
+        drawn["published"] = fingerprint(store.folder, record) if record else ""
         return Key(own.stage, own.name, own.algorithm, own.settings, {**own.inputs, **drawn})
 
     def make(self, store: Store, draft: Draft) -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 from ..index.rows import exclusion_rows, extreme_rows
 from ..index.summaries import Extremes, Summary
 from ..report.tables import TABLES
+from .larder import scale_of
 from .records import extremes as extreme_pixels
 from .reductions import summary_of
 from .store import Store
@@ -75,6 +76,18 @@ def _projected(store: Store, place: Place, epoch: int) -> Extremes:
     return extreme_pixels(found) if found else Extremes((None,), (None,))
 
 
+def view_time(store: Store, survey: Survey) -> Iterator[Row]:
+    """When the heat of each epoch was seen; no row where it is the user's own raster."""
+    for place in survey.places:
+        for epoch in survey.study.epochs:
+            parts = [store.marker("composite", part.named(epoch)) for part in place.parts]
+            seen = [marker.payload["view_time"] for marker in parts if marker]
+            count = sum(one["count"] for one in seen)
+            if count:
+                hour = scale_of("heat", "view_time") * sum(one["sum"] for one in seen) / count
+                yield {"area": place.area.name, "epoch": epoch, "n": count, "hour": hour}
+
+
 def quality(store: Store, survey: Survey) -> Iterator[Row]:
     """Pixel-dates lost to each rule."""
     for tile, year in survey.shelves:
@@ -95,6 +108,7 @@ TABLES_OF_THE_INDEX: dict[str, Callable[[Store, Survey], Iterator[Row]]] = {
     "directions": directions,
     "exclusions": exclusions,
     "extremes": extremes,
+    "view_time": view_time,
     "quality": quality,
     "coverage": coverage,
 }

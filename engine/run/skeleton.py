@@ -34,6 +34,7 @@ EXAMPLES: dict[str, Any] = {
     "coast": "coast.gpkg",
     "zones": "districts.gpkg",
     "zones_field": "NAME",
+    "published": "published.csv",
     "device_memory": "16 GiB",
 }
 """What a key without a default may be."""

@@ -22,6 +22,7 @@ from ..index.indicators import IndicatorSettings, WaterSettings
 from ..index.quality import Policy
 from ..index.rsei import RseiSettings
 from ..index.season import Season
+from ..report.settings import ReportSettings
 from ..sources.settings import Settings
 from .driver_settings import DriverLayers as DriverLayers
 
@@ -250,6 +251,7 @@ class Study(Settings):
     rsei: RseiSettings = Field(default_factory=RseiSettings)
     area: tuple[AreaSettings, ...] = Field(min_length=1)
     analysis: AnalysisSettings = Field(default_factory=AnalysisSettings)
+    report: ReportSettings = Field(default_factory=ReportSettings)
     drivers: DriversSettings | None = None
     forest: ForestSettings | None = None
     compute: Compute = Field(default_factory=Compute)

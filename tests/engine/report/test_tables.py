@@ -18,6 +18,7 @@ CONTRACT = {
     "rsei0_min,rsei0_max",
     "directions": "area,epoch,rule,sign,margin",
     "exclusions": "area,epoch,reason,n",
+    "view_time": "area,epoch,n,hour",
     "extremes": "area,epoch,layer,side,value,x,y,lon,lat",
     "series": "area,zone,epoch,n,mean,std,min,p5,p25,median,p75,p95,max",
     "latitude": "area,epoch,latitude,n,mean,std,mines",
