@@ -259,9 +259,15 @@ def composite_tasks(survey: Survey, device: str) -> tuple[CompositeTask, ...]:
         )
         for shelf in survey.shelves.values()
     ]
+    of_tile: dict[str, list[Piece]] = {}
+    for piece in pieces:
+        of_tile.setdefault(piece.tile, []).append(piece)
     near = {
         (place.area.slug, part.tile): [
-            piece for piece in pieces if piece.tile in place.tiles and _near(piece, part)
+            piece
+            for tile in place.tiles
+            if tile in of_tile and _near(of_tile[tile][0], part)  # its window is of every year
+            for piece in of_tile[tile]
         ]
         for place in survey.places
         for part in place.parts
