@@ -134,13 +134,35 @@ def test_a_hostile_name_does_nothing(browser: Any) -> None:
     )
 
 
+WIDEST = """
+const tables = [...document.querySelectorAll("main table")].filter((t) => t.checkVisibility());
+return Math.max(...tables.map((table) => table.getBoundingClientRect().right));
+"""
+"""Where the table that reaches farthest ends, pixels."""
+
+
 def test_it_can_be_printed_without_the_map(browser: Any) -> None:
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     try:
         assert not find(browser, "#map-part").is_displayed()
         assert find(browser, "figure").is_displayed()
+        # 680 pixels are the width of A4 between margins: nothing may lie beyond it.
+        size = {"width": 680, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        assert browser.execute_script(WIDEST) <= 680
     finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_it_fits_a_telephone(browser: Any) -> None:
+    """Nothing makes the page itself wider than the screen; wide tables scroll by themselves."""
+    size = {"width": 360, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 360
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_mines_are_black_where_red_is_a_loss(browser: Any) -> None:
