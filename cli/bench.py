@@ -26,8 +26,9 @@ def bench(
         Path | None, typer.Option(metavar="FILE", help="Figures of an earlier run to compare with.")
     ] = None,
 ) -> None:
-    """Measure each stage on simulated tiles, as a share of what the memory copies.
+    """Measure this machine, stage by stage.
 
+    On simulated tiles, as a share of what the memory copies.
     Exit code 1 where a stage has lost a fifth of its share since --against.
     """
     from ..engine.run import bench as benchmark

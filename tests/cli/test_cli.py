@@ -32,7 +32,9 @@ from rsei.engine.run.orders import (
 from rsei.engine.run.shards import Shard
 from rsei.engine.sources.errors import GranuleError, Interrupted, MachineError, StudyError
 
-COMMANDS = "demo init plan fetch run status verify clean inspect doctor report forest slurm".split()
+COMMANDS = (
+    "demo init plan fetch run status verify clean inspect doctor report forest slurm bench".split()
+)
 ENVIRONMENT = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
 
 

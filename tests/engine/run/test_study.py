@@ -177,7 +177,7 @@ WRONG = [
     (
         "[[area]]",
         "bounds = [1, 2, 3, 4]",
-        "area[1]: expected either boundary or bounds, found both",
+        "area[1]: expected one of boundary, bounds and tiles, found boundary and bounds",
     ),
     ("[[area]]", 'name_field = ""', None),
     ("[compute]", 'memory = "8"', 'expected a number and a unit such as "8 GiB", found "8"'),
@@ -245,7 +245,7 @@ def test_a_wrong_line_is_explained(section: str, line: str, said: str | None) ->
         (
             'boundary = "boundary.gpkg"',
             "",
-            "area[1]: expected either boundary or bounds, found nei",
+            "area[1]: expected one of boundary, bounds and tiles, found none",
         ),
         (
             'boundary = "boundary.gpkg"',
@@ -374,7 +374,7 @@ def test_every_key_that_the_skeleton_leaves_out_is_legal_when_uncommented() -> N
     assert len(left_out) >= 8
     for i in left_out:
         text = "\n".join([*lines[:i], lines[i].removeprefix("# "), *lines[i + 1 :]])
-        if lines[i].startswith("# bounds"):
+        if lines[i].startswith(("# bounds", "# tiles")):
             text = text.replace('boundary = "boundary.gpkg"', "")
         assert study(text) != study(skeleton())
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import shapely
 from affine import Affine
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from oracles_rasters import bilinear_by_hand, footprint, write_tiff
 from pyproj import Transformer
@@ -82,6 +82,8 @@ def test_values_that_are_coordinates_stay_where_they_are(
 def test_bilinear_equals_the_rule_written_out(
     tmp_path: Path, seed: int, step: float, shift: float, holes: float
 ) -> None:
+    # A grid that is the lattice to a thousandth of a pixel is taken for it, and nothing is mixed.
+    assume(abs(step - METRES.dx) > 1 or 1 < shift % METRES.dx < METRES.dx - 1)
     random = np.random.default_rng(seed)
     values = random.normal(size=(12, 12)).astype(np.float32)
     values[random.random(values.shape) < holes] = np.nan
