@@ -1,5 +1,6 @@
 """A small study with drivers: planes on the drivers' own projection, some of them spoilt."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import geopandas as gpd
@@ -78,6 +79,7 @@ def study(folder: Path, granules: Path, layers: str = LAYERS, **changes: str) ->
         "study": 'name = "small"\nout = "run"\nepochs = [2012]',
         "area": area,
         "drivers": f"year = 2012\n[drivers.layers]\n{layers}",
-        "forest": "trees = 60\nfolds = 3\nblock = 4000\ntuning_trees = [20]\ntuning_mtry = [2]",
+        "forest": "trees = 60\nfolds = 3\nblock = 4000\ntuning_trees = [20]\ntuning_mtry = [2]\n"
+        + ("shap = 4" if find_spec("shap") else ""),
     }
     return written(folder, granules, **sections | changes)

@@ -34,3 +34,5 @@ class ForestSettings(Settings):
     """Side of a block, m."""
     block_trees: Trees = 200
     """Most trees of each of its forests, whose R2 no longer moves by then."""
+    shap: Annotated[int, Field(ge=0, le=10_000)] = 0
+    """Pixels whose SHAP values are made: about 0.3 s each of 1000 trees; needs the extra shap."""

@@ -61,6 +61,7 @@ class Extra:
 EXTRAS = (
     Extra("calculation on a GPU", ("cupy", "numba_cuda"), "gpu"),
     Extra("forests and several GPUs", ("cuml", "dask_cuda", "rmm"), "rapids"),
+    Extra("SHAP values of a forest", ("shap",), "shap"),
     Extra("workers on Slurm", ("dask_jobqueue",), "hpc"),
 )
 """What the base install leaves out."""

@@ -5,16 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from ..analysis.effects import accumulated_local_effects, partial_dependence
-from ..analysis.forest import BLANK, Forest, ForestSettings, Grow, forest, tuning
+from ..analysis.forest import BLANK, TRAIN, Forest, ForestSettings, Grow, forest, tuning
 from ..analysis.gpu_trees import grown_on_gpu
 from ..analysis.importance import ranking
+from ..analysis.shapley import require_shap, shap_table
 from ..analysis.trees import Put, grown
 from ..report.tables import TABLES
 from ..report.tabular import read
@@ -32,6 +33,8 @@ ALGORITHM = 1
 
 ALE_ROWS, PD_ROWS = 1000, 100
 """Most pixels that effects are asked of: each goes down every tree 40 times a driver, or 21."""
+
+Number = TypeVar("Number", np.float32, np.int64)
 
 MAPS = ("predicted", "residual", "in_sample")
 """Bands of a forest's map."""
@@ -61,6 +64,7 @@ class ForestTask:
         "tuning",
         "ale",
         "partial_dependence",
+        "shap",
         "predictions",
     )
 
@@ -116,7 +120,12 @@ class ForestTask:
         return Key(self.stage, self.name, ALGORITHM, settings, {"drivers": table.key})
 
     def make(self, store: Store, draft: Draft) -> None:
-        """Grow the forest and judge it. Raises InputError for too few pixels."""
+        """Grow the forest and judge it.
+
+        Raises InputError for too few pixels, MachineError for SHAP values without their library.
+        """
+        if self.settings.shap:
+            require_shap()
         area = self.ground.place.area.name
         names = tuple(need(store, "analyse", f"drivers/{self.slug}").payload["drivers"])
         pixels = read(store.folder / f"store/drivers/{self.slug}/drivers.parquet", "drivers")
@@ -131,6 +140,7 @@ class ForestTask:
             "tuning": self._tuning(pixels, names, grow, put),
             "ale": accumulated_local_effects(predict, spread(values, ALE_ROWS), names),
             "partial_dependence": partial_dependence(predict, spread(values, PD_ROWS), names),
+            "shap": self._shap(found, complete),
         }
         write_tables(draft, self, frames, area)
         write_arrays(draft.paths[self.model], found.trees.arrays() | self._origin())
@@ -145,6 +155,15 @@ class ForestTask:
         if not wanted or grow is not grown:
             return pd.DataFrame(columns=TABLES["tuning"].names)
         return tuning(pixels, names, self.settings, self.ground.place.area.name, put)
+
+    def _shap(self, found: Forest, complete: pd.DataFrame) -> pd.DataFrame:
+        """The table of SHAP values; empty where none are asked for."""
+        if not self.settings.shap:
+            return pd.DataFrame(columns=TABLES["shap"].names)
+        names = list(found.trees.drivers)
+        places = spread(np.arange(len(complete)), self.settings.shap)
+        learnt = complete.loc[complete["split"] == TRAIN, names].to_numpy(np.float32)
+        return shap_table(found.trees, complete.iloc[places], learnt)
 
     def _origin(self) -> dict[str, NDArray[Any]]:
         """What a saved forest says of where it grew."""
@@ -174,7 +193,7 @@ def tables_of(found: Forest) -> dict[str, pd.DataFrame]:
     }
 
 
-def spread(values: NDArray[np.float32], most: int) -> NDArray[np.float32]:
+def spread(values: NDArray[Number], most: int) -> NDArray[Number]:
     """At most ``most`` rows, evenly spread over all.
 
     >>> spread(np.arange(10, dtype=np.float32), 4).tolist()

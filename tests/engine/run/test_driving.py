@@ -162,6 +162,15 @@ def test_the_saved_forest_predicts_what_the_tables_and_the_map_say(whole: Path) 
     np.testing.assert_array_equal(np.array(at), expected)
 
 
+def test_shap_values_add_up_to_predictions(whole: Path) -> None:
+    pytest.importorskip("shap")
+    values = table(whole, "shap")
+    total = values.groupby(["x", "y"])["shap"].sum() + values.groupby(["x", "y"])["base"].first()
+    both = table(whole, "predictions").set_index(["x", "y"]).join(total.rename("all"), how="inner")
+    assert len(both) == 4 and set(values["driver"]) == set(table(whole, "importance")["driver"])
+    np.testing.assert_allclose(both["all"], both["in_sample"], atol=1e-5)
+
+
 def test_ranking_is_of_the_ranks(whole: Path) -> None:
     ranks = table(whole, "importance").set_index("driver")["rank"]
     found = table(whole, "ranking").set_index("driver")
