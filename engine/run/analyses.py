@@ -189,11 +189,19 @@ class AreaAnalysis:
             known = earlier in stack.epochs and later in stack.epochs
             nothing = np.full(stack.shape, np.nan, np.float32)
             layer = difference(stack, earlier, later) if known else nothing
-            form = Form(("difference",), units=("1",))
+            tags = self._tags() | {"from_epoch": str(earlier), "to_epoch": str(later)}
+            form = Form(("difference",), units=("1",), tags=tags)
             self._write_map(draft, f"{earlier}-{later}", [layer], form, stack)
         layers = [trend.slope, trend.score, trend.p, trend.q().astype(np.float32)]
-        form = Form(("slope", "score", "p", "q"), units=("1/year", "1", "1", "1"))
+        tags = self._tags() | {"epochs": " ".join(map(str, stack.epochs))}
+        form = Form(("slope", "score", "p", "q"), units=("1/year", "1", "1", "1"), tags=tags)
         self._write_map(draft, "trend", layers, form, stack)
+
+    def _tags(self) -> dict[str, str]:
+        """Whose map it is, and the scope that its values have a meaning in."""
+        settings = self.reduction.settings
+        scope = {"normalisation": settings.normalisation, "pca": settings.pca}
+        return {"area": self.place.area.name, **scope}
 
     def _write_map(
         self, draft: Draft, name: str, layers: Sequence[Layer], form: Form, stack: Stack

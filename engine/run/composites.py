@@ -193,7 +193,11 @@ class CompositeTask:
         larder = Larder(self, store)
         threshold = self._threshold(larder)
         args = self.lattice, self.place.window
-        forms = (Form(names) for names in (COMPOSITE, (*LAYERS, "valid")))
+        tags = {"area": self.place.area.name, "epoch": str(self.epoch)}
+        forms = (
+            Form(names, units=tuple("K" if name == "lst" else "1" for name in names), tags=tags)
+            for names in (COMPOSITE, (*LAYERS, "valid"))
+        )
         writers = [StripWriter(draft.paths[f], *args, form) for f, form in zip(self.files, forms)]
         total: Summary | None = None
         with writers[0], writers[1]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 from matplotlib.colors import to_hex
+from reported import HOSTILE
 from rio_cogeo.cogeo import cog_validate
 
 from rsei.engine.report.findings import Findings
@@ -35,10 +36,13 @@ def test_every_map_is_a_valid_cog(folder: Path) -> None:
 
 
 def test_every_map_says_what_it_holds(folder: Path) -> None:
-    for path in rasters(folder, *MAPS):
+    for path in rasters(folder, *MAPS, "indicators", "composites"):
         with rasterio.open(path) as dataset:
             assert all(dataset.descriptions) and all(dataset.units)
             assert dataset.nodata is not None and dataset.crs is not None
+            assert dataset.tags()["area"] in (HOSTILE, "Plain")
+            kelvin = {n for n, unit in zip(dataset.descriptions, dataset.units) if unit == "K"}
+            assert kelvin == {"lst"} & set(dataset.descriptions)
     for path in rasters(folder, "rsei", "grades"):
         with rasterio.open(path) as dataset:
             assert {"area", "epoch", "normalisation", "pca", "direction"} <= set(dataset.tags())
