@@ -226,6 +226,12 @@ def test_readme_indexes_arrays() -> None:
     assert float(found["index"].max()) == 1
 
 
+def test_every_block_of_python_is_run_somewhere() -> None:
+    """The reference is signatures, and held against the code as a whole."""
+    run = {"README.md", "docs/how-to/python.md", "docs/how-to/reading.md", "docs/reference/api.md"}
+    assert {str(page.relative_to(ROOT)) for page in PAGES if blocks(page, "python")} == run
+
+
 def test_page_on_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
     found = run_blocks(ROOT / "docs" / "how-to" / "python.md", {})
     assert found["rsei"].shape == found["clipped"].shape == (60, 80)
