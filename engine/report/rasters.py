@@ -25,7 +25,7 @@ def for_a_gis(site: Site) -> Iterator[tuple[str, bytes]]:
             base = path.relative_to(site.folder / "rsei").with_suffix("").as_posix()
             yield f"grades/{base}.tif", graded(path)
             yield f"grades/{base}.tif.aux.xml", qgis.categories(GRADES[SCHEME])
-            yield f"grades/{base}.qml", qgis.classes(GRADES[SCHEME], _shades())
+            yield f"grades/{base}.qml", qgis.classes(GRADES[SCHEME], list(_shades()))
     changes = {path.stem for path in (site.folder / "change" / site.slug).glob("[!.]*")}
     signed = [f"trends/{site.slug}", *(f"change/{site.slug}/{pair}" for pair in sorted(changes))]
     for base in signed:

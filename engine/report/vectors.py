@@ -9,7 +9,6 @@ from typing import Any
 import geopandas as gpd
 import pandas as pd
 import pyogrio
-import shapely
 
 from ..sources.grids import LONLAT
 from .findings import Findings, Site
@@ -49,7 +48,9 @@ def _area(findings: Findings, site: Site) -> pd.DataFrame | None:
         return None
     row = means.loc[["area"]].reset_index(drop=True)
     row.insert(0, "area", site.name)
-    return row.assign(change=row.iloc[:, -1] - row.iloc[:, 1], geometry=[site.outline])
+    return row.assign(
+        change=row.iloc[:, -1] - row.iloc[:, 1], geometry=gpd.GeoSeries([site.outline])
+    )
 
 
 def _mines(findings: Findings, site: Site) -> pd.DataFrame | None:
@@ -92,7 +93,7 @@ def _extremes(findings: Findings) -> pd.DataFrame | None:
     if table is None:
         return None
     table = table[table["lon"].notna() & table["lat"].notna()].drop(columns=["x", "y"])
-    return table.assign(geometry=shapely.points(table["lon"], table["lat"]))
+    return table.assign(geometry=gpd.points_from_xy(table["lon"], table["lat"]))
 
 
 def geopackage(found: Mapping[str, gpd.GeoDataFrame]) -> bytes:

@@ -175,9 +175,9 @@ class PageTask(ReportTask):
         withdrawn(store, "figures", figures.OF_THE_RUN, names)
         if found.sites:
             self._catalogue(store, found)
-        for name, data in vectors.files(found):
-            if data is not None:
-                store.put(store.folder / name, data)
+        for name, layer in vectors.files(found):
+            if layer is not None:
+                store.put(store.folder / name, layer)
             elif (store.folder / name).is_file():
                 store.disk.remove(store.folder / name)
         draft.paths[PAGE].write_bytes(page(found))

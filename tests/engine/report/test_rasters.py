@@ -81,7 +81,8 @@ def test_classes_have_colours_and_names(folder: Path) -> None:
             table = dataset.colormap(1)
         assert table[0][3] == 0
         for number, shade in enumerate(SHADES, 1):
-            assert to_hex([part / 255 for part in table[number][:3]]) == shade
+            red, green, blue, _ = (part / 255 for part in table[number])
+            assert to_hex((red, green, blue)) == shade
         names = ElementTree.parse(path.with_name(f"{path.name}.aux.xml")).iterfind(".//Category")
         assert [one.text for one in names] == [None, *NAMES]
 

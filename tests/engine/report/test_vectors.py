@@ -32,8 +32,8 @@ def test_geoparquet_is_the_same(folder: Path) -> None:
         one, other = gpd.read_parquet(path), read(folder, path.stem)
         assert one.crs == "OGC:CRS84" and other.crs.equals("EPSG:4326", ignore_axis_order=True)
         assert shapely.equals_exact(one.geometry.values, other.geometry.values, 1e-9).all()
-        plain = [frame.drop(columns="geometry") for frame in (one, other)]
-        pd.testing.assert_frame_equal(*plain, check_dtype=False)
+        plain, again = (frame.drop(columns="geometry") for frame in (one, other))
+        pd.testing.assert_frame_equal(plain, again, check_dtype=False)
 
 
 def test_areas_have_the_means_of_the_series(folder: Path, findings: Findings) -> None:
