@@ -2,6 +2,7 @@
 
 import logging
 import math
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ def slurm_jobs(workers: int, memory: int, profile: Path | None) -> Iterator[Work
 
     In place of a job that is killed another one comes. Partition, account and time limit are those
     of the user's ``~/.config/dask/jobqueue.yaml``. Raises StudyError where the share of a worker
-    is too small, MachineError without dask-jobqueue.
+    is too small, MachineError without dask-jobqueue, and where Slurm would not take such a job.
     """
     require_share(workers, memory)
     if find_spec("dask_jobqueue") is None:
@@ -36,11 +37,27 @@ def slurm_jobs(workers: int, memory: int, profile: Path | None) -> Iterator[Work
         )
     start = import_module("dask_jobqueue").SLURMCluster
     with dask.config.set(CONFIG), start(**job(memory // workers)) as cluster:
+        require_accepted(cluster.job_script())
         cluster.adapt(minimum_jobs=workers, maximum_jobs=workers)
         with Client(cluster) as client, profiled(profile):
             client.register_plugin(Steadfast())
             # Jobs wait in the queue for as long as it takes.
             yield Workers(client, client.dashboard_link, patience=math.inf)
+
+
+def require_accepted(script: str) -> None:
+    """Raise MachineError where ``sbatch`` refuses a job: a run would wait for it for ever."""
+    command = ["sbatch", "--test-only"]
+    try:
+        done = subprocess.run(command, input=script, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise MachineError("--scheduler slurm: expected the program sbatch, found none") from None
+    if done.returncode:
+        raise MachineError(
+            f"--scheduler slurm: expected Slurm to take a job, found: {done.stderr.strip()}; set "
+            "partition and account in ~/.config/dask/jobqueue.yaml, or a compute.memory of which a "
+            "node has each worker's share"
+        )
 
 
 def job(memory: int) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Jobs of Slurm and workers on GPUs, of which the tests have neither: what is asked for."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,7 @@ Installed = Callable[[str, str], dict[str, Any]]
 
 
 @pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> Installed:
+def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Installed:
     """Makes a package with a cluster of one process; what that cluster was asked for."""
 
     def install(package: str, name: str) -> dict[str, Any]:
@@ -37,6 +38,9 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Installed:
                 asked.update(arguments)
                 super().__init__(n_workers=1, threads_per_worker=1, dashboard_address=":0")
 
+            def job_script(self) -> str:
+                return "a job"
+
             def adapt(self, **arguments: Any) -> None:
                 asked["adapt"] = arguments
 
@@ -44,6 +48,10 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Installed:
         setattr(module, name, Pretended)
         monkeypatch.setitem(sys.modules, package, module)
         monkeypatch.setattr(clusters, "find_spec", lambda wanted: module)
+        sbatch = tmp_path / "sbatch"
+        sbatch.write_text(f"#!/bin/sh\ncat > {tmp_path}/script\n")
+        sbatch.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
         return asked
 
     return install
@@ -67,6 +75,7 @@ def test_slurm_is_asked_for_a_job_a_worker_and_for_others_in_their_place(
 ) -> None:
     asked = installed("dask_jobqueue", "SLURMCluster")
     carried_out(options(scheduler="slurm", workers=3), tmp_path)
+    assert (tmp_path / "script").read_text() == "a job"  # Slurm was asked first
     assert asked["adapt"] == {"minimum_jobs": 3, "maximum_jobs": 3}
     assert (asked["cores"], asked["processes"], asked["memory"]) == (1, 1, "682 MiB")
     assert asked["python"] == sys.executable and "--requeue" in asked["job_extra_directives"]
@@ -100,6 +109,22 @@ def test_missing_packages_are_named(
     with pytest.raises(StudyError, match="at least 512 MiB"):
         with hired(chosen, 1 << 28):
             pass
+
+
+def test_a_job_that_slurm_would_not_take_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sbatch = tmp_path / "sbatch"
+    sbatch.write_text('#!/bin/sh\necho "Requested node configuration is not available" >&2; exit 1')
+    sbatch.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(
+        MachineError, match=r"node configuration is not available; .*jobqueue\.yaml"
+    ):
+        clusters.require_accepted("#!/bin/sh")
+    sbatch.unlink()
+    with pytest.raises(MachineError, match="program sbatch, found none"):
+        clusters.require_accepted("#!/bin/sh")
 
 
 def test_jobqueue_writes_what_is_asked_for_into_the_batch_file() -> None:

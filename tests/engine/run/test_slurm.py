@@ -13,6 +13,7 @@ from run_hashes import hashes
 from slurm_cluster import missing, slurm
 
 from rsei.engine.run import pipeline
+from rsei.engine.run.orders import RunOptions
 from rsei.engine.run.partials import partial_tasks
 from rsei.engine.run.shards import Shard
 from rsei.engine.run.slurm import Batch, batch_files
@@ -93,3 +94,37 @@ def test_a_killed_and_a_requeued_share_under_slurm(tmp_path: Path) -> None:
     assert len(made) == len(names) - 1
     studies.run(file)
     assert hashes(file.parent / "run") == hashes(whole)
+
+
+class Killer(studies.Silent):
+    """Ends the first job that it meets at work, once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.killed = ""
+
+    def advance(self, stage: str, tasks: int, size: int) -> None:
+        running = said({}, "squeue", "--noheader", "--states=R", "--format=%A").split()
+        if not self.killed and running:
+            self.killed = running[0]
+            said({}, "scancel", self.killed)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(missing()), reason=f"no Slurm here: {missing()}")
+def test_a_run_asks_slurm_for_jobs_and_outlives_a_killed_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("dask_jobqueue")
+    granules = studies.write_all(tmp_path / "granules")
+    whole = studies.run(studies.written(tmp_path / "whole", granules), until="write").out
+    file = studies.written(tmp_path / "jobs", granules, compute='memory = "2 GiB"')
+    watcher = Killer()
+    monkeypatch.chdir(tmp_path)  # the jobs' logs
+    with slurm(tmp_path / "cluster") as cluster:
+        for name, value in cluster.items():
+            monkeypatch.setenv(name, value)
+        options = RunOptions(until="write", scheduler="slurm", workers=2)
+        outcome = pipeline.run(studies.load(file), options, watcher)
+    assert outcome.failed == () and watcher.killed
+    assert hashes(outcome.out) == hashes(whole)
