@@ -35,8 +35,9 @@ def simulated() -> tuple[pd.DataFrame, list[str]]:
     return rows.assign(split=split(rows, names, ForestSettings())), names
 
 
-def compare(bench: Any, rows: pd.DataFrame, names: list[str], trees: int) -> None:
+def compare(bench: Any, place: tuple[pd.DataFrame, list[str]], trees: int) -> None:
     """Forests of three seeds each: of one alone a driver may be three standard errors off."""
+    rows, names = place
     ours, r = (
         bench.averaged([of(rows, names, trees, 3, seed) for seed in (1, 2, 3)])
         for of in (bench.of_ours, bench.of_r)
@@ -51,10 +52,10 @@ def compare(bench: Any, rows: pd.DataFrame, names: list[str], trees: int) -> Non
 
 
 def test_it_says_what_r_says(bench: Any) -> None:
-    compare(bench, *simulated(), trees=300)
+    compare(bench, simulated(), trees=300)
 
 
 @pytest.mark.parametrize("place", ["neiba", "azores"])
 def test_of_real_places_it_says_what_r_says(bench: Any, real_data: Path, place: str) -> None:
     folder = {"neiba": "sierra-de-neiba", "azores": "sao-miguel"}[place]
-    compare(bench, *getattr(bench, place)(real_data / "drivers" / folder), trees=60)
+    compare(bench, getattr(bench, place)(real_data / "drivers" / folder), trees=60)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rsei.engine.analysis import shapley
 from rsei.engine.analysis.trees import Trees, grown
 from rsei.engine.sources.errors import MachineError
+from rsei.kernels.trees import sortable
 
 NAMES = ("dem", "gdp", "elec")
 Rows = NDArray[np.float32]
@@ -45,7 +46,7 @@ def test_they_are_shapleys_by_all_subsets(trees: Trees, learnt: Rows) -> None:
     pytest.importorskip("shap")
     asked = learnt[:4]
     base, found = shapley.shap_values(trees, asked, learnt)
-    keys = shapley.walks.sortable(learnt)
+    keys = sortable(learnt)
     ends = [*trees.roots[1:], trees.nodes.size]
     forest = [shapley._opened(trees.nodes[a:b], keys, trees) for a, b in zip(trees.roots, ends)]
     assert forest[0]["node_sample_weight"][0] == len(learnt)
