@@ -153,10 +153,11 @@ APPEEARS = "MOD09A1.061_sur_refl_b01_doy2022161_aid0001"
 def tiff_bytes(folder: Path) -> SearchStrategy[bytes]:
     form: dict[str, Any] = {"driver": "GTiff", "width": 30, "height": 20, "count": 1}
     form |= {"crs": METRES.crs, "transform": Affine(500, 0, 5e5, 0, -500, 5e6), "nodata": -28672}
+    tiles = {"tiled": True, "blockxsize": 16, "blockysize": 16}
+    packed = {"compress": "deflate", "predictor": 2}
+    ways: list[dict[str, Any]] = [{}, packed, {"compress": "lerc"}, {"compress": "lzw", **tiles}]
     seeds = []
-    for k, more in enumerate(({}, {"compress": "deflate", "predictor": 2}, {"compress": "lerc"},
-                              {"compress": "lzw", "tiled": True, "blockxsize": 16,
-                               "blockysize": 16})):  # fmt: skip
+    for k, more in enumerate(ways):
         path = folder / f"{k}.tif"
         with rasterio.open(path, "w", dtype="int16", **form, **more) as file:
             file.write(np.arange(600, dtype=np.int16).reshape(1, 20, 30))

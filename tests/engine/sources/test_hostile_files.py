@@ -330,6 +330,7 @@ def test_no_name_leads_into_an_archive_or_to_a_server(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("a.tif", b"II*\0")
     for path in (f"/vsizip/{tmp_path}/a.zip/a.tif", "/VSICURL/http://127.0.0.1/a.tif", "s3://b/a"):
-        for read in (open_raster, vectors.read, inspect):
+        reads: tuple[Callable[[Path], Any], ...] = (open_raster, vectors.read, inspect)
+        for read in reads:
             with pytest.raises(InputError, match="expected a file on disk"):
-                read(Path(path) if read is not open_raster else path)  # type: ignore[operator]
+                read(Path(path))
