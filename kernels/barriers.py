@@ -241,7 +241,7 @@ def _spread(starts: Any, room: int, kinds: Any, ways: Any, size: tuple[int, int]
     while 0 < count <= len(queues[0]):
         now, then = turn % 2, (turn + 1) % 2
         beams, keys = queues[now][:count], lengths[now][:count]
-        limit = np.float32(keys[:, 0].min()) + STRIDE
+        limit = np.float32(float(keys[:, 0].min())) + STRIDE
         left[:] = 0
         _carry(beams, keys, limit, kinds, ways, size, queues[then], lengths[then], left)
         count, turn = int(left[0]), turn + 1
