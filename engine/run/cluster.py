@@ -94,14 +94,16 @@ def attempt(task: Task, store: Store) -> Done | Failed:
     Where the memory of the machine or of its GPU is too small, the task is tried again in half of
     it, which changes no result, as long as it can do with less.
     """
-    tried: Task | None = task
+    tried = task
     for _ in range(HALVINGS + 1):
         try:
             return replace(_attempt(tried, store), task=task)
         except MemoryError:
             free_memory()
-        if (tried := lighter(tried)) is None:
+        less = lighter(tried)
+        if less is None:
             break
+        tried = less
     reason = "not enough memory; set a lower compute.memory, or fewer --workers"
     return Failed(task, TaskError(reason))
 

@@ -44,7 +44,7 @@ class Stack:
 
     def swapped(self) -> "Stack":
         """The same values, big-endian, as HDF4 keeps them."""
-        return Stack(*(layer.astype(layer.dtype.newbyteorder(">")) for layer in self.layers))
+        return Stack(self.bands.astype(">i2"), self.state.astype(">u2"), self.qc.astype(">u4"))
 
 
 def rough(side: int, slope: float, rng: np.random.Generator) -> Floats:

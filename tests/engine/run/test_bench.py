@@ -1,6 +1,7 @@
 """The measurement of a machine: right sums, right sizes, and a comparison that can fail."""
 
 import json
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -124,13 +125,11 @@ def test_ranges_are_marked_where_cupy_is_at_work(monkeypatch: pytest.MonkeyPatch
         seen.append(name)
         yield
 
-    monkeypatch.delitem(devices.sys.modules, "cupy", raising=False)
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
     with devices.marked("alone"):
         pass
-    monkeypatch.setitem(devices.sys.modules, "cupy", SimpleNamespace())
-    monkeypatch.setitem(
-        devices.sys.modules, "cupyx.profiler", SimpleNamespace(time_range=time_range)
-    )
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "cupyx.profiler", SimpleNamespace(time_range=time_range))
     with devices.marked("decode"):
         pass
     assert seen == ["decode"]

@@ -7,9 +7,10 @@ from typing import ClassVar
 
 from faulty_tasks import Faulty
 
-from rsei.engine.run.cluster import Alone, Done, Failed
+from rsei.engine.run.cluster import Alone, Failed
 from rsei.engine.run.orders import Stop
 from rsei.engine.run.store import Draft, Store
+from rsei.engine.run.tasks import Done
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def test_an_error_of_one_is_its_own(tmp_path: Path) -> None:
 def test_a_stop_lets_those_at_work_end(tmp_path: Path) -> None:
     stop, store = Stop(), Store(tmp_path)
     tasks = [Faulty(f"a{i}", "slow", stage="composite") for i in range(9)]
-    found = []
+    found: list[Done | Failed] = []
     with stop.patiently():
         for one in Alone(2).each(tasks, store, stop):
             stop.ask() if not found else None

@@ -1,5 +1,6 @@
 """A task for which the memory is too small is done in less of it, and gives the same bytes."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ import studies
 from faulty_tasks import Faulty
 from run_hashes import hashes
 
-from rsei.engine.run import cluster, composites, devices, partials
+from rsei.engine.index.composite import ReflectanceSum
+from rsei.engine.index.indicators import epoch_block
+from rsei.engine.run import cluster, devices
 from rsei.engine.run.cluster import Failed, TaskError, attempt
 from rsei.engine.run.store import Draft, Key, Store
 from rsei.engine.run.tasks import Done, lighter
@@ -78,7 +81,7 @@ def test_cupys_pools_give_back_what_nobody_uses(monkeypatch: pytest.MonkeyPatch)
         get_default_memory_pool = staticmethod(lambda: CuPy.pools[0])
         get_default_pinned_memory_pool = staticmethod(lambda: CuPy.pools[1])
 
-    monkeypatch.setitem(devices.sys.modules, "cupy", CuPy)
+    monkeypatch.setitem(sys.modules, "cupy", CuPy)
     devices.free_memory()
     assert freed == list(CuPy.pools)
 
@@ -90,7 +93,7 @@ def test_a_run_short_of_memory_gives_the_same_bytes(
     granules = studies.write_all(tmp_path / "granules")
     whole = studies.run(studies.written(tmp_path / "whole", granules), until="write")
     refused = {"partial": 0, "composite": 0}
-    add, make = partials.ReflectanceSum.add, composites.epoch_block
+    add, make = ReflectanceSum.add, epoch_block
 
     def few_dates(total: Any, bands: Any, *words: Any) -> None:
         if len(bands) > 1:
@@ -104,8 +107,8 @@ def test_a_run_short_of_memory_gives_the_same_bytes(
             raise MemoryError
         return make(layers, *rest)
 
-    monkeypatch.setattr(partials.ReflectanceSum, "add", few_dates)
-    monkeypatch.setattr(composites, "epoch_block", few_rows)
+    monkeypatch.setattr(ReflectanceSum, "add", few_dates)
+    monkeypatch.setattr("rsei.engine.run.composites.epoch_block", few_rows)
     monkeypatch.setattr(cluster, "HALVINGS", 12)
     short = studies.run(studies.written(tmp_path / "short", granules), until="write")
     assert not short.failed and min(refused.values()) > 0
