@@ -8,14 +8,12 @@ from .analyses import AreaAnalysis
 from .driving import DriverTask
 from .forests import ForestTask
 from .layers import LayerTask
-from .partials import PartialTask
 from .survey import Survey
 from .tasks import Task
 
 GIB = 1 << 30
 
 REMEDIES: tuple[tuple[tuple[type, ...], str], ...] = (
-    ((PartialTask,), "take fewer --workers"),
     ((AreaAnalysis,), "take fewer epochs, or its provinces as areas (area.name_field)"),
     ((LayerTask, DriverTask), "set a coarser drivers.resolution, or take provinces as areas"),
     ((ForestTask,), "set a coarser drivers.resolution or fewer forest.trees"),
@@ -39,8 +37,9 @@ def refusal(task: Task, budget: int) -> StudyError | None:
         return None
     ways = [text for kinds, text in REMEDIES if isinstance(task, kinds)]
     enough = math.ceil(task.memory / GIB)
+    larger = f'set compute.memory = "{enough} GiB" where there is as much'
     return StudyError(
         f"{task.stage} {task.name}: expected tasks of at most {budget / GIB:.1f} GiB, the share of "
         f"compute.memory that one has, found one that takes about {enough} GiB; "
-        + ", ".join([f'set compute.memory = "{enough} GiB" where there is as much', *ways])
+        + ", ".join([larger, *ways, "or take fewer --workers, which share it"])
     )
