@@ -128,6 +128,7 @@ def test_a_file_that_is_not_there_is_named_while_its_study_is(
     assert published(more) == []
 
 
+@pytest.mark.slow
 def test_the_page_shows_them_and_is_made_again_when_they_change(tmp_path: Path) -> None:
     granules = studies.write_all(tmp_path / "granules")
     file = studies.written(tmp_path, granules, report='published = "p.csv"')
