@@ -156,11 +156,14 @@ def print_outcome(outcome: "Outcome") -> None:
         typer.echo(f"open {found.page}")
 
 
-def report(run: RunFolder) -> None:
+def report(
+    run: RunFolder,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Draw each figure as PDF, too.")] = False,
+) -> None:
     """Draw a run's figures again, and write its page."""
     from ..engine.run import reporting
     from .progress import watching
 
     with watching() as progress:
-        page = reporting.report(run, progress)
+        page = reporting.report(run, progress, pdf)
     typer.echo(f"wrote {page}")

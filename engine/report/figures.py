@@ -1,6 +1,6 @@
 """Every figure of a run as data: what it needs, what it shows, and what draws it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -12,6 +12,9 @@ from .style import drawable, saved
 
 KINDS = ("png", "svg")
 """Files of each figure: pixels, and lines that stay sharp at any size."""
+
+PDF = "pdf"
+"""A further kind, for those who ask: what some journals want."""
 
 
 @dataclass(frozen=True)
@@ -278,20 +281,20 @@ OF_THE_RUN = (
 """Figures of the whole run."""
 
 
-def of_an_area(findings: Findings, site: Site) -> Iterator[Drawn]:
+def of_an_area(findings: Findings, site: Site, kinds: Sequence[str] = KINDS) -> Iterator[Drawn]:
     """The figures that the tables of an area allow."""
     for sketch in OF_AN_AREA:
         if all(findings.of(name, site.name) is not None for name in sketch.needs):
-            yield from _drawn(sketch, sketch.draw(findings, site))  # type: ignore[call-arg]
+            yield from _drawn(sketch, sketch.draw(findings, site), kinds)  # type: ignore[call-arg]
 
 
-def of_the_run(findings: Findings) -> Iterator[Drawn]:
+def of_the_run(findings: Findings, kinds: Sequence[str] = KINDS) -> Iterator[Drawn]:
     """The figures that the tables of the run allow."""
     for sketch in OF_THE_RUN:
         if all(findings.of(name) is not None for name in sketch.needs):
-            yield from _drawn(sketch, sketch.draw(findings))  # type: ignore[call-arg]
+            yield from _drawn(sketch, sketch.draw(findings), kinds)  # type: ignore[call-arg]
 
 
-def _drawn(sketch: Sketch, drawing: Figure | None) -> Iterator[Drawn]:
+def _drawn(sketch: Sketch, drawing: Figure | None, kinds: Sequence[str]) -> Iterator[Drawn]:
     if drawing is not None:
-        yield Drawn(sketch, {kind: saved(drawing, kind) for kind in KINDS})
+        yield Drawn(sketch, {kind: saved(drawing, kind) for kind in kinds})

@@ -112,6 +112,9 @@ class FiguresTask(ReportTask):
     slug: str
     """The area in paths."""
 
+    kinds: tuple[str, ...] = figures.KINDS
+    """Files of each figure."""
+
     @property
     def name(self) -> str:  # type: ignore[override]
         """The area."""
@@ -132,7 +135,7 @@ class FiguresTask(ReportTask):
         if site is None:
             raise InputError(f"{self.slug}: expected a map of at least one epoch, found none")
         names = set()
-        for drawn in figures.of_an_area(found, site):
+        for drawn in figures.of_an_area(found, site, self.kinds):
             names.add(drawn.sketch.name)
             for kind, data in drawn.files.items():
                 name = f"figures/{self.slug}/{drawn.sketch.name}.{kind}"
@@ -153,6 +156,9 @@ class PageTask(ReportTask):
     areas: tuple[FiguresTask, ...]
     """The figures of each area, of which the page takes what there is."""
 
+    kinds: tuple[str, ...] = figures.KINDS
+    """Files of each figure."""
+
     name = "page"
     files = (PAGE, README)
 
@@ -168,7 +174,7 @@ class PageTask(ReportTask):
         """Draw, write the page, and describe the rasters and the folder."""
         found = findings(store)
         names = set()
-        for drawn in figures.of_the_run(found):
+        for drawn in figures.of_the_run(found, self.kinds):
             names.add(drawn.sketch.name)
             for kind, data in drawn.files.items():
                 store.put(store.folder / f"figures/{drawn.sketch.name}.{kind}", data)
@@ -202,7 +208,7 @@ def withdrawn(
 ) -> None:
     """Remove figures of an earlier run that this one has no reason to draw."""
     for sketch in sketches:
-        for kind in figures.KINDS if sketch.name not in kept else ():
+        for kind in (*figures.KINDS, figures.PDF) if sketch.name not in kept else ():
             path = store.folder / folder / f"{sketch.name}.{kind}"
             if path.is_file():
                 store.disk.remove(path)
@@ -218,9 +224,10 @@ def page_tasks(survey: Survey, device: str) -> tuple[PageTask, ...]:
     return (PageTask(figure_tasks(survey, device)),)
 
 
-def report(folder: Path, progress: Progress) -> Path:
+def report(folder: Path, progress: Progress, pdf: bool = False) -> Path:
     """Draw the figures of the run in ``folder`` again, and write its page; returns the page.
 
+    With ``pdf`` each figure is drawn as PDF, too.
     Needs neither granules nor the study file; outlines that are gone are left out.
     Raises StudyError where the folder holds no run, or one without tables.
     """
@@ -228,8 +235,9 @@ def report(folder: Path, progress: Progress) -> Path:
     found = findings(store)
     if store.marker(*TABLES.split(" ", 1)) is None:
         raise StudyError(f"{folder}: expected the tables of a run, found none; run the study first")
-    areas = tuple(FiguresTask(site.slug) for site in found.sites)
-    tasks: tuple[Task, ...] = (*areas, PageTask(areas))
+    kinds = (*figures.KINDS, figures.PDF) if pdf else figures.KINDS
+    areas = tuple(FiguresTask(site.slug, kinds) for site in found.sites)
+    tasks: tuple[Task, ...] = (*areas, PageTask(areas, kinds))
     progress.begin("report", len(tasks), 0)
     for task in tasks:
         with store.writing(task.key(store), task.files) as draft:

@@ -88,13 +88,16 @@ def test_a_report_is_rebuilt_from_results_alone(reported: Path, file: Path) -> N
     for name in ("town/rings.png", "town/mine.png", "ranking.svg"):
         (reported / "figures" / name).write_bytes(b"old")
     try:
-        page = reporting.report(reported, studies.Silent())
+        page = reporting.report(reported, studies.Silent(), pdf=True)
     finally:
         for name in names:
             (hidden / name).rename(file.parent / name)
     assert page == reported / "report.html" and page.stat().st_size > 100_000
     left = {path.name for path in (reported / "figures").rglob("*.*")}
     assert not {"rings.png", "ranking.svg"} & left and "mine.png" in left
+    drawn = {path.with_suffix("") for path in (reported / "figures").rglob("*.svg")}
+    assert drawn == {path.with_suffix("") for path in (reported / "figures").rglob("*.pdf")}
+    assert all(p.read_bytes()[:5] == b"%PDF-" for p in (reported / "figures").rglob("*.pdf"))
 
 
 def test_the_guide_names_every_table_and_nothing_else(reported: Path) -> None:
