@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Quality masking and accumulation of seven bands in memory, beside what users write themselves.
 
 Every answer is checked against the loop over dates. Times are processor time of one process, the

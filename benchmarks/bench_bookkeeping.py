@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a task costs beside its work: key, commit, journal and scheduler, for tasks that do nothing.
 
 A country of 22 tiles and 24 years is about 2,000 tasks. Each task here writes a file of 1 kB and

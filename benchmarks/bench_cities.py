@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Seven cities and eight epochs from committed partials: composite to tables.
 
     RSEI_TEST_DATA=... python benchmarks/bench_cities.py [--json FILE]

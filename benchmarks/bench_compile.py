@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What compiling costs: a small study with an empty cache of kernels, and again with a full one.
 
     python benchmarks/bench_compile.py [--json FILE]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A country's bookkeeping: every task of 22 tiles and 24 years, on 60 x 60 pixels of each tile.
 
 The real command runs every stage on simulated granules, so what is timed is what tasks cost beside

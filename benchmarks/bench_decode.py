@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """HDF4 decode: our reader against pyhdf and against the inflate rate in memory.
 
     python benchmarks/bench_decode.py [--repeats 5] [--json FILE]

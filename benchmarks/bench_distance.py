@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Exact distances beside SciPy's, and ways round barriers beside scikit-fmm's, where installed.
 
 Times are processor time of one process on one thread, the contestants taking turns, medians; each

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Mean of a 10 x 10 window with gaps, beside SciPy's two filters and xarray-spatial's.
 
 Times are processor time of one process on one thread, the contestants taking turns, medians; the

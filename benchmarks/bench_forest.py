@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fit and importance of a random forest, 10,000 x 10, beside scikit-learn's, R's and ranger's.
 
 Times are processor time on one thread, a tree. In Python the contestants take turns, medians; R

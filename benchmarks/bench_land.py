@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The land of the globe on paper: 300 tiles and 24 years planned, and their moments reduced.
 
 The granules are those of one simulated tile, said to lie in 300 tiles: planning starts where their

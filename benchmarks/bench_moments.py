@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Moments and normalised PCA of four indicators, beside scikit-learn and NumPy.
 
 LST is in kelvin. Loadings are compared with a reference in long double on the raw float32 values.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From HDF4 files to a committed partial: eight full granules against pyhdf and NumPy.
 
     python benchmarks/bench_partial.py [--dates 8] [--repeats 3] [--json FILE]

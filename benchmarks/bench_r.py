@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The forest and its importance beside R's randomForest: the same rows, trained and judged alike.
 
 Rows come from the drivers' table of runs (the demo's), and from real rasters of two places, where

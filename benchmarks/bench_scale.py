@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One tile and year at its real size, through the real command: what a country is projected from.
 
 Forty granules of 2400 x 2400 pixels (1200 x 1200 of heat), the products' own format, run to maps

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Theil-Sen slope and Mann-Kendall test of every pixel over 22 epochs, beside pixel by pixel peers.
 
 Answers are checked against the peers on a sample. Times are processor time of one process on one

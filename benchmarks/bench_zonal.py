@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Zonal mean, std and count of 31 zones, the zones made once and used again, beside peers.
 
 Every answer is checked against a loop over the zones. Times are processor time of one process on

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Write ``scale.md``: a country and the land of the globe, projected from one tile and year.
 
 python benchmarks/bench_scale.py FOLDER --json benchmarks/results/scale.json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command that measures the machine."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command that gets the granules of a study."""
 
 import os

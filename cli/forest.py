@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command that uses a saved forest again."""
 
 from pathlib import Path

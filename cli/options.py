@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the commands share: their options, their form of an error, their plain tables."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Show how a run goes: a live table on a terminal, a line now and then in a log."""
 
 import sys

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Commands that make something: a study file, a plan, a run."""
 
 from pathlib import Path

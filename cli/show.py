@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Commands that look at something, and change nothing but our own leftovers."""
 
 from pathlib import Path

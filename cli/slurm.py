@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command that writes batch files for Slurm."""
 
 from pathlib import Path

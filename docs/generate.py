@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Write the pages of the reference, which follow from the code: ``python docs/generate.py``."""
 
 import ast

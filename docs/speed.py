@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Write the table of speed in the README, as it was measured last: ``python docs/speed.py``."""
 
 import json

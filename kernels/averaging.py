@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Means in physical units of stored integers that were summed and counted."""
 
 from typing import Any

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shortest way round barriers, from the centre of a pixel to the nearest source.
 
 A way bends at corners of barriers alone. So its last straight line comes from a *root*, a source or

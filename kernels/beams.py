@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Beams from sources and corners, carried over a raster row by row until others were there before.
 
 A beam is the lines from a root between two directions, within a quarter of :mod:`.sight`. Over each

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Share of each pixel in a polygon, exactly: each edge adds the area to its right.
 
 No CUDA twin: it runs once for a grid, on outlines that GEOS holds in the host's memory, and is done

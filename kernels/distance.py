@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Exact distance to the nearest source, in squares of whole pixels.
 
 The two machines go different ways to the same integers. A core finds the lower envelope of a row's

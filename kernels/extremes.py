@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lowest and highest value, and the first pixel that has it, as one integer to compare."""
 
 from typing import Any

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Mean of a share over a window around each pixel, in integers, so exact in any order."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sums of a layer of one value, where its quality words and its range allow it."""
 
 from typing import Any

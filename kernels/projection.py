@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """First principal component of four indicators, and its least and greatest value."""
 
 from typing import Any

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Histograms that merge: from two of them any order statistic of float32 values is exact."""
 
 from typing import Any

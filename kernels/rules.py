@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Quality words tested rule by rule, and the pixel-dates that each rule loses.
 
 CPU and GPU share the test of one rule and differ in their walk: a core takes a chunk of pixels

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sums of observations to indicators, one common mask, and the moments of what passes it.
 
 One pass, as memory traffic is the cost: the sums and counts of a pixel come in, its composite and

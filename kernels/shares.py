@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sums of a layer over zones that hold a share of each pixel, in double precision.
 
 The ends of the pieces that are summed do not depend on the number of threads, nor do the sums.

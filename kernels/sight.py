@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Straight lines from one point over the pixels of a raster, exact in integers.
 
 Places are in half pixels from the raster's upper left corner: borders of pixels are even, centres

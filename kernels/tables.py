@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A policy for the quality bits of seven bands, as small tables: one bit for each value."""
 
 from collections.abc import Collection, Mapping

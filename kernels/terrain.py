@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Slope of a surface from the nine heights around a pixel."""
 
 import math

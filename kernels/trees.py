@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Walk the trees of a forest: predictions, and the error that shuffling one driver adds.
 
 Everything is an integer: drivers as keys that sort like their float32, the target and the leaves in

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Trend of each pixel over the epochs: Theil–Sen slope and Mann–Kendall test."""
 
 import math

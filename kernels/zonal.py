@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sums of a layer over the zones of a label raster, in integers: tiles may come in any order."""
 
 from collections.abc import Callable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A local server that speaks the protocols of catalogue and download, with faults on demand."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """HDF4 arrays in chunks, as NASA stores its granules; pyhdf reads these but cannot write them."""
 
 import struct

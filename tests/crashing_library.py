@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The HDF4 library's process, made to crash for as many times as a file says."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A small study with drivers: planes on the drivers' own projection, some of them spoilt."""
 
 from importlib.util import find_spec

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tasks that go wrong in every way a worker can."""
 
 import ctypes

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small granules in the products' own file formats, written by other people's libraries."""
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cities whose RSEI is a known function of the distance to the mines or of their size."""
 
 from collections.abc import Callable

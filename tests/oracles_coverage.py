@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shares of pixels in polygons, by other people's geometry."""
 
 from typing import Any

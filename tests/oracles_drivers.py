@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Slope, focal share and distances, slow and obvious."""
 
 from typing import Any

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Trees walked one row at a time, in floating point and in Python."""
 
 from typing import Any

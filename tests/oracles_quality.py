@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Quality masking and accumulation, slow and obvious: fields are cut out of binary digits."""
 
 from collections.abc import Collection, Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Slow and obvious answers for rasters on other grids."""
 
 from functools import cache

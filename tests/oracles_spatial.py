@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Spatial statistics by loops over pairs of pixels."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Zonal sums, slow and obvious."""
 
 from typing import Any

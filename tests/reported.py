@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Names and places of the small run whose report is tested."""
 
 import shapely

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What of a run must not depend on how it went."""
 
 import hashlib

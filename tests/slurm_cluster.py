@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A Slurm of one node, started by whoever runs the tests, where Debian's packages are installed.
 
 apt-get install slurmctld slurmd slurm-client munge

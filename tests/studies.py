@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small simulated studies: two epochs of a mining landscape on both sides of a tile seam."""
 
 import tomllib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The benchmark of accumulation runs, and finds its peers' answers equal to the kernel's."""
 
 import json

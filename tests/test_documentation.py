@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the documentation says is true: its code runs, its tables are current, its links lead on."""
 
 import doctest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every example study is planned, with small files in the places that it names."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is needed to install the software says the same everywhere."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Blocks of an epoch with every kind of pixel in them."""
 
 from typing import Any

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How alike neighbouring pixels are: Moran's I, and what it costs a sample in information."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Change of RSEI: between two epochs, over all of them, and under two ways of scaling."""
 
 import math

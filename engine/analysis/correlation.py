@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the index goes with each driver, and the drivers with each other, in one area."""
 
 import math

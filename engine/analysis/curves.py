@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Curves through a few points: a local regression with its band, and two lines with their break."""
 
 from dataclasses import dataclass

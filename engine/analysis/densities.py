@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Density of RSEI and its peaks, from a fine histogram: the cost does not grow with the pixels."""
 
 from collections.abc import Sequence

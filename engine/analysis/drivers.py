@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Drivers on one grid: the layers that are made here, and the table of an area's pixels."""
 
 from collections.abc import Mapping, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a model says a driver does: accumulated local effects and partial dependence."""
 
 from collections.abc import Callable, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random forest of the index on its drivers, in one area: how well it is explained, and by what."""
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a random forest is asked for; apart, so that reading a study needs no scikit-learn."""
 
 from typing import Annotated

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Geographical detector: how much of the variance of the index the strata of a driver hold."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A forest grown by cuML on a GPU, as the same arrays as one grown on the CPU.
 
 Not proven here: no GPU was at hand. What can be checked without one, is: the reading of the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Grades of RSEI: their areas, and how pixels move between them."""
 
 from collections.abc import Mapping, Sequence

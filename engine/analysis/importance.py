@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How much each driver matters to a forest: R's %IncMSE, its rank, and how firm the rank is."""
 
 from collections.abc import Mapping

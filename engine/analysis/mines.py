@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Mines one by one: their size, their RSEI, and how the one goes with the other."""
 
 from collections.abc import Sequence

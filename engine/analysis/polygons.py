@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Polygons in another coordinate system, and their areas."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rings around the mines: how far their effect on RSEI reaches."""
 
 from collections.abc import Sequence

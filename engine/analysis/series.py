@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How RSEI is distributed in an area, its mines and the rest, epoch by epoch; and by latitude."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SHAP values: what each driver adds to the prediction of each single pixel."""
 
 import importlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """RSEI of an area through time, and the parts of the area that are compared."""
 
 from collections.abc import Iterator, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A grown forest as plain arrays: it predicts, is saved without pickle, and forgets its maker."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How good a model's predictions are: overall, by decile, and on ground it has not seen."""
 
 from collections.abc import Callable

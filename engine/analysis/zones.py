@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Zones: how much of each pixel lies in each polygon, and statistics of layers over them."""
 
 from collections.abc import Callable, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The first pass over an area's epochs: limits, components and direction, from summaries."""
 
 from collections.abc import Mapping

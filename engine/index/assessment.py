@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """RSEI of arrays in memory: all epochs of an area at once, or a data set of one's own."""
 
 from collections.abc import Mapping

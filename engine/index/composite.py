@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Seasonal sums of what may be used, exact in integers: years and tiles combine by addition."""
 
 from collections import Counter

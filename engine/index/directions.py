@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which way PC1 points: the verdict of every rule, and where they disagree.
 
 The sign of an eigenvector is arbitrary. A verdict is on the whole vector, kept or flipped;

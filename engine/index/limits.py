@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Exact percentiles of pixels that never stand in one place: histograms that add."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Principal components of normalised indicators, from the moments of the raw ones."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which observations may be used: policies over the fields of the quality words."""
 
 from collections.abc import Collection, Mapping

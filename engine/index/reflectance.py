@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Composite reflectance of observations in memory, with their labels."""
 
 import xarray as xr

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Land surface temperature of 1 km pixels on the 500 m pixels inside them."""
 
 from typing import Any, Literal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows of the tables that explain an index: pca, directions, exclusions and extremes."""
 
 from collections.abc import Mapping

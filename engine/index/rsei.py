@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """RSEI of an epoch: the second pass, which projects, and the final scale."""
 
 from collections.abc import Mapping

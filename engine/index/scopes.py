@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whose pixels set the limits and the loadings: one epoch's, all epochs', a table's."""
 
 from collections.abc import Mapping, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which dates are averaged: a season of the year, and the periods that belong to it."""
 
 import calendar

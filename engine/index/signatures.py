@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Signatures of known mistakes in RSEI, looked for in every result."""
 
 import math

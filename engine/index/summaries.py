@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a region's pixels come to, in kilobytes: regions add, in any order, to the same bits."""
 
 from collections.abc import Mapping

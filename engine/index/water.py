@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The MNDWI that parts water from land, by Otsu's method."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How many of the images were clear where an area lies."""
 
 import numpy as np

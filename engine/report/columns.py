@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a table is described by: its columns, their kinds and units, and the key of its rows."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The time of day at which the heat was seen, which falls as an orbit drifts."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every figure of a run as data: what it needs, what it shows, and what draws it."""
 
 from collections.abc import Callable, Iterator, Sequence

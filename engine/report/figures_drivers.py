@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Figures of what explains the index: drivers, correlations, the forest and its ranking."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Figures of the index itself: maps of every epoch, loadings, and what data there were."""
 
 from collections.abc import Sequence

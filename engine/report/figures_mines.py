@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Figures of mines: against the area, by distance, by size, and seen from above."""
 
 from typing import Any

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Figures of the study as a whole: where it lies, and what is done to the images."""
 
 import textwrap

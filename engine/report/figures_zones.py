@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Figures of areas and mines: latitude, densities, classes, rings and sizes."""
 
 from collections.abc import Sequence

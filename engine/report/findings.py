@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a run found, as its figures and its page take it: tables, maps and outlines."""
 
 import math

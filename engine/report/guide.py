@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What explains a run folder to people: its README."""
 
 from importlib.resources import files

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Maps on paper: a picture grid that is not slanted, outlines, degrees, a scale and north."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Maps on screen: pixels in web Mercator as grey pictures, and outlines thin enough to send."""
 
 import base64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The page of a run: one file that opens from a disk or a mail, and asks nobody for anything."""
 
 import base64

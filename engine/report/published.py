@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Numbers that a study has published, beside the run's own of the same kind."""
 
 import csv

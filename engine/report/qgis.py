@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How QGIS shows a raster of a run, by the style beside it, and what its classes are called."""
 
 from collections.abc import Sequence

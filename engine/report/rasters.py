@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Maps for a GIS: grades of the index as classes, and how each map of a run is to be shown."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A catalogue of the run's rasters: a STAC collection with an item for each area and epoch."""
 
 import io

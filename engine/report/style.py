@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How every figure looks: sizes, fonts, colours, and how it becomes a file."""
 
 import io

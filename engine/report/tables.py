@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every table of a run as data: its columns with their types and units, and the key of its rows."""
 
 from collections.abc import Mapping

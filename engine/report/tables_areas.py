@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tables of areas, zones and mines through time."""
 
 from .columns import (

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tables of what explains the index."""
 
 from .columns import AREA, DRIVER, N, Table, count, measured, number, text

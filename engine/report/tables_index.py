@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tables of a run and of the index itself."""
 
 from .columns import AREA, EPOCH, N, Table, count, flag, measured, number, text

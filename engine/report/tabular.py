@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Write, read and check tables against their description."""
 
 import csv

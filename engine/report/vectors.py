@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a run found of places with an outline, as layers for a GIS, in degrees."""
 
 import io

@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
 """What was asked, in which order, where it runs, and what is committed."""

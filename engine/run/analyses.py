@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stage ``analyse``: what the index says of each area, and the tables of the run."""
 
 from collections.abc import Mapping, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A saved forest on the pixels of another area or year."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every table of one area, each made when it is asked for."""
 
 from collections.abc import Iterable

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the stages of one area share: its index's settings, and the strips of its indicators."""
 
 from collections.abc import Iterator, Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a machine does with whole tiles: each stage apart, and decode and calculation together."""
 
 import datetime as dt

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Memory that tasks take against what a run may use: too large a task is refused, not tried."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where tasks run: in this process, in several of this machine, or on a running cluster."""
 
 import cProfile

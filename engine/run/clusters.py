@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clusters that a run starts beyond plain processes: jobs of Slurm, and the GPUs of a machine."""
 
 import logging

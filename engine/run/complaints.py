@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is wrong with settings, in plain words: where, what was expected, and what was found."""
 
 import difflib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stage ``composite``: sums of an epoch's years to indicators, one mask, and their moments."""
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The machine: cores, memory, GPU and libraries; nothing else asks whether there is a GPU."""
 
 import gc

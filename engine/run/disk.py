@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The few calls by which the store reads and changes the disk; tests inject faults here."""
 
 import errno

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rasters that may explain the index, as a study names them."""
 
 from typing import Literal, Self

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What explains the index: the table of an area's pixels, and how index and drivers go together."""
 
 from collections.abc import Mapping, Sequence

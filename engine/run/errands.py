@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a download is told, and what it tells: options, plan and outcome."""
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fetch the granules of a study: what it needs, what is there, and the rest from the archive."""
 
 from collections.abc import Iterator, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The random forest of each area, and the drivers' ranking over all areas."""
 
 import importlib.util

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The index of an area through time, gathered from its maps: the pixels that are ever valid."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Everything an epoch's indicators are made of, strip by strip."""
 
 from collections.abc import Mapping

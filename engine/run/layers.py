@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The layers of what may explain the index, each brought to the drivers' grid of one area."""
 
 from abc import ABC, abstractmethod

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A run's own record, ``run.json``, read back: it may have been altered, or cut by a full disk."""
 
 import json

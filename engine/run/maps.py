@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stage ``write``: the maps of the index."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What proves that an artefact is complete: its key, its marker, and how two of them differ."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sums of an epoch over the tiles of an area, before anything is bent: a mosaic has no seams."""
 
 from collections.abc import Mapping

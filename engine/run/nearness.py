@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What mines are to each pixel of the drivers' grid: how far, and how much of what is around."""
 
 from dataclasses import dataclass

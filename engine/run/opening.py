@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Open the results of a run as one labelled data set."""
 
 from collections.abc import Mapping, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a run is told, and what it tells: options, plan, progress and outcome."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The parts of an area: its mines, the zones that the user names, and its land cover."""
 
 from dataclasses import dataclass

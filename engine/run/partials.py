@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stage ``partial``: each granule is read once, into the exact sums of its tile and year."""
 
 import os

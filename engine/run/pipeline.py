@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which stages run in which order: the one place that calls them."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The areas of a study on its grid: each whole, or tile by tile where it is too large for that."""
 
 import hashlib

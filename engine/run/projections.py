@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stage ``project``: what the final scale of an index is made of."""
 
 from collections.abc import Iterator, Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Read a study file, and say in plain words what is wrong with it."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Summaries as JSON values and back: what a marker carries from one stage to the next."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stage ``reduce``: from moments to limits, components and direction."""
 
 from collections.abc import Iterator, Mapping

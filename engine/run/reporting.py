@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stage ``report``: figures, page, catalogue and README, from what the run has committed."""
 
 import csv

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tables of the index itself, from what the stages left in their markers."""
 
 from collections.abc import Callable, Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The tables of a run: those of the index, and those of the areas put together."""
 
 from collections.abc import Iterator

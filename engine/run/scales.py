@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The last step of stage ``project``: what becomes 0 and 1 in each epoch of an area."""
 
 from collections.abc import Iterator

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shares of a run's tasks, for jobs of a batch system that know nothing of each other."""
 
 import hashlib

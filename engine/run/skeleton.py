@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The text of a new study file, made from the settings types, so that it cannot fall behind."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Batch files for Slurm: an array of shares for each stage, chained, to be requeued at any time."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a run has finished: files committed so that no crash leaves half a result.
 
 An artefact is one file or several that belong together. Each is written under a temporary name in

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Write several rasters from one pass over strips."""
 
 from collections.abc import Iterator

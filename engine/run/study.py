@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What was asked: the settings of a study, composed of the settings that each stage owns."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What there is to work on: areas on the study's grid, and granules by tile and year."""
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One task: one call on one tile and year, or on one area and epoch, that commits one artefact."""
 
 import os

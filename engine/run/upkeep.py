@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Look after a run folder: who is writing, what is damaged, what may be swept away."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The first step of stage ``composite`` where Otsu parts water from land in an area by tiles."""
 
 from collections.abc import Sequence

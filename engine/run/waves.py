@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One wave of a run's tasks: which are carried out now, and what came of them."""
 
 import time

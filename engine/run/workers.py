@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Carry out tasks in the processes of a Dask cluster, and outlive those that die."""
 
 import logging

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """NASA's catalogue of granules (CMR): which files there are, how large, and their checksums.
 
 earthaccess asks the same catalogue, but without a timeout, retries or regard to Retry-After

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Areas of a study, and which pixels lie in them."""
 
 import hashlib

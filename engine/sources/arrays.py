@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Named arrays in one file, as NumPy's ``.npz``; nothing of it is pickled."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a folder of granules holds: each granule, and what is missing, replaced or bad."""
 
 from collections.abc import Sequence

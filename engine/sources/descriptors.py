@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The objects of an HDF4 file: its data descriptors, Vgroups and Vdatas, read without its library.
 
 HDF4's C library is not thread safe and pyhdf holds the interpreter's lock while it inflates, so the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One file of the archive, brought to its place: resumed, checked, renamed, or set aside."""
 
 import csv

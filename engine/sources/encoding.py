@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How files encode a layer, checked against the product table, and made canonical."""
 
 import logging

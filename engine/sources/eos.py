@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """HDF4-EOS granules: where their layers lie, and their pixels."""
 
 from collections.abc import Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Errors a user can act on: each says what was expected, what was found, where, and the remedy."""
 
 

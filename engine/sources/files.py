@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files of the user, told apart by what they hold: no library may guess, unpack or download."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """GeoTIFFs that a run writes: the same pixels give the same bytes, on any number of threads."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

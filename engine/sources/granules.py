@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Granules of a folder: what there is, where it lies, and its pixels.
 
 Pixels are stored integers in the product table's own types; they may be big-endian, as HDF4 stores

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where a pixel lies: windows of an endless lattice, and the MODIS tiles on it."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Layers of HDF4 granules, inflated in threads; the HDF4 library reads what is laid out otherwise.
 
 An SDS is one deflate stream, a grid of them (chunks), or plain bytes. Its arrays stay big-endian,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The HDF4 library in a process of its own: a file that crashes it, hangs it or fills the memory
 ends that process, and nothing else.
 

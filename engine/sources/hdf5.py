@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Variables with a place in NetCDF-4 and HDF5 files of the user."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a granule or raster holds, whatever it is: it reports what it finds and refuses nothing."""
 
 import math

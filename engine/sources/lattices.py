@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One lattice for files that share a grid: their own corners differ, and their numbers are rounded.
 
 A sinusoidal granule lies on the lattice of all MODIS tiles. Anything else, such as an AppEEARS

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """GeoTIFFs of one layer and date each, as AppEEARS and the tools that cut granules make them."""
 
 from collections.abc import Iterator

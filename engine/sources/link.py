@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Requests over HTTP: timeouts, bounded retries, and redirects that keep the token at home."""
 
 import json

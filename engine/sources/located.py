@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is known of a file before its pixels are read: its name, its grid, and its layers."""
 
 import re

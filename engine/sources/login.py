@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Earthdata login: where a token comes from, and which servers may see it.
 
 No secret is ever part of a repr, a message, a log line or a file.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What was fetched into a folder: a line for each file, for what does not exist, and for failures.
 
 A line is one JSON object, added at the end and never changed; the last one of a name counts. A line

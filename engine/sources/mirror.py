@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Mirrors of the archive with a STAC API: cloud-optimised GeoTIFFs, one file a layer.
 
 Source: STAC API 1.0, item search; items as stactools-modis writes them, so on the Planetary

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """NetCDF files of AppEEARS: all dates of a product, one variable a layer, nothing decoded."""
 
 import re

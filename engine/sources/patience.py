@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How long a server is waited for, and what its failures are called."""
 
 from collections.abc import Iterator

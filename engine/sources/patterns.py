@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files that a pattern such as ``t2m_{year}_{month:02d}.tif`` stands for."""
 
 import re

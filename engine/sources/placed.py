@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the pixels of a user's raster lie, and how they meet the grid of the study."""
 
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The products that can be read, as tables: where a layer lies, and what its integers mean."""
 
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Raster files of the user: opened by an explicit format, and nothing but the file itself."""
 
 import re

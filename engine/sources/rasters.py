@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rasters of the user, laid on the grid of the study: values, and shares of classes."""
 
 from collections.abc import Collection, Iterator, Sequence

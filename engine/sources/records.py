@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files of the archive, as its catalogue describes them, and the composites they hold."""
 
 from collections.abc import Iterable

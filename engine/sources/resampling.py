@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Values from the pixels of one grid to those of another, in any coordinate systems.
 
 Every target pixel, its centre or its corners, is carried to the source by PROJ itself, so that no

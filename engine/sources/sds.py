@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The scientific data sets of an HDF4 file: names, shapes, types, and how their values are stored.
 
 Source: HDF4 Specification and Developer's Guide, chapters 9 and 10; hcomp.c, hchunks.c.

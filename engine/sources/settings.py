@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The base of every settings type."""
 
 from pydantic import BaseModel, ConfigDict

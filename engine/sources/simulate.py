@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Simulated studies: granules of any tile and window, and a whole mining city with its truth."""
 
 import datetime as dt

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """HDF4-EOS granules in the products' own form: layers, attributes, metadata blocks, Vgroup tree."""
 
 import datetime as dt

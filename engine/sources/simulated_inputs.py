@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The demo's own polygons and rasters: city, mines, coast, land cover and drivers, in many CRSs."""
 
 from collections.abc import Callable, Sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random fields of an endless lattice: a value depends on its place alone, so no seam shows."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The demo's place: a coast, a river, towns and mines that nobody has mined, across a tile seam."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What stands where in a simulated landscape, and geometry in the systems it is seen in."""
 
 from collections.abc import Sequence

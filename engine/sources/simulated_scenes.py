@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the satellites deliver: stored values and quality words of one period over a landscape."""
 
 import datetime as dt

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Simulated stacks of granules: coherent clouds, faults of detectors, gaps; no pixel is zero."""
 
 from dataclasses import dataclass

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a perfect instrument would see of a landscape: reflectance and temperature of a season."""
 
 import datetime as dt

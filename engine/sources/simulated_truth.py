@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The answer that a run over simulated granules should find."""
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What stands between the landscape and the satellite: clouds, shadows, cirrus, snow, gaps."""
 
 import datetime as dt

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A landscape whose ecological quality is known: what the simulated satellites look at."""
 
 from collections.abc import Mapping

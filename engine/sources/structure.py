@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Metadata blocks of HDF4-EOS granules: what they say of a granule's grid, date and origin.
 
 Source: HDF-EOS Library User's Guide 2, appendix on StructMetadata; ECS metadata in ODL.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rasters of a run that are a file a tile, read as one."""
 
 from collections.abc import Sequence

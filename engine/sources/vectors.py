@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Polygon and line layers of the user: read by an explicit format, repaired, and reported."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Virtual rasters that a run writes: several files as one, for a GIS. A run itself reads none."""
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Commands parse, call once and print; their exit codes are a contract."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``rsei fetch`` from a study file to a complete folder, over real HTTP on this machine."""
 
 import csv

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``rsei fetch --stac``: cloud-optimised GeoTIFFs of a mirror, one file a layer."""
 
 import hashlib

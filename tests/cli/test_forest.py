@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``rsei forest --apply``: a saved forest on a study's pixels."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a person sees of a run: the screen of a real terminal, by an emulator."""
 
 import fcntl

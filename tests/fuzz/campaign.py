@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Give every target spoilt input, each in a process with limited memory; run as a script.
 
     python tests/fuzz/campaign.py --count 1000

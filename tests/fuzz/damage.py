@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How files are spoilt: bytes of binary ones, lines, numbers and leaves of texts."""
 
 import json

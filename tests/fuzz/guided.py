@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Let coverage of our own code guide the input of a target: a script that needs atheris.
 
     pip install atheris

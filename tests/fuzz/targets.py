@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is given spoilt input, and what it may do then: work, or raise an error for the user."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Spoilt input of every kind is read or refused with an error; campaign.py gives more of it."""
 
 import ctypes

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Argument types with which the distances, free and round barriers, are compiled to PTX."""
 
 from numba import bool_, float32, int32, int64, types, uint8

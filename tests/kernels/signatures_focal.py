@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Argument types with which the focal share is compiled to PTX."""
 
 from numba import float32, int64

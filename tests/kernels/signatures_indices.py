@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Argument types of the kernels from sums to RSEI, with which they are compiled to PTX."""
 
 from numba import float32, int32, int64, types, uint8, uint16

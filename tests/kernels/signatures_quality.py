@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Argument types with which the kernels of quality bits are compiled to PTX."""
 
 from numba import boolean, float32, float64, int16, int32, int64, types, uint8, uint16, uint32

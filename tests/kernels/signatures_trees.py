@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Argument types with which the walks through trees are compiled to PTX."""
 
 from numba import bool_, int32, int64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Argument types with which the zonal kernels are compiled to PTX."""
 
 from numba import float32, float64, int64

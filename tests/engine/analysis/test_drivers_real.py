@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real rasters of a mountain range, of many grids: months, slope, correlation and a forest."""
 
 import shutil

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The forest beside R's randomForest on the same rows; skipped where R is not installed."""
 
 import importlib.util

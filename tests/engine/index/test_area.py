@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From summaries to loadings, direction and the final scale, on scenes with a known answer."""
 
 from itertools import product

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Partials of real granules: Munich's sixteen dates, and eighteen years of western New York."""
 
 from datetime import date, timedelta

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Indicators of Munich in summer 2022, against an independent trial on the same files."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 from functools import reduce
 from itertools import pairwise
 from operator import add

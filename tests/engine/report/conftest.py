@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A small run with mines, of an area with a hostile name and of a plain one."""
 
 import shutil

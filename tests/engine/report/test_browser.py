@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The page in a real browser, offline: no error, no request, and everything answers."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Figures are drawn of whatever there is, and look the same each time."""
 
 import xml.etree.ElementTree as ET

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pictures for the eye lie where they say: tried with maps whose values are their own places."""
 
 import base64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The page: safe, complete, and on its own."""
 
 import base64

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Published numbers and hours of day stand in the report beside what the run found."""
 
 import csv

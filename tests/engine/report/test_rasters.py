@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Maps are valid, and open in a GIS as they look in the figures."""
 
 import json

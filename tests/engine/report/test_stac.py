@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The catalogue is valid, and says of each raster what the raster says."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Places with an outline carry the numbers of the tables into a GIS."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is said follows from what was found."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kill writers of a store at chosen and at random moments; run as a script by test_store.
 
 One light process forks a child a trial, so that hundreds of trials take seconds.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Kill `rsei run` at random moments, and resume it; run as a script by test_run_crashes.
 
 One process imports the libraries, and forks a child for each command: trials take a second or two.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bad input ends in a clear error or a named quarantine; nothing committed is lost."""
 
 import csv

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The measurement of a machine: right sums, right sizes, and a comparison that can fail."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A task that needs more memory than there is is refused before it is tried, with a way out."""
 
 import tracemalloc

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An area by tiles gives what it gives whole: every pixel and every table, to the last bit."""
 
 import random

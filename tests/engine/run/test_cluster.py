@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tasks of one process: small ones side by side, as far as the memory goes, in their order."""
 
 import threading

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Jobs of Slurm and workers on GPUs, of which the tests have neither: what is asked for."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the simulator put into the demo's city comes back out of a run, within a stated error."""
 
 import html

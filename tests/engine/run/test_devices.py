@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The machine is described as it is, and a GPU is taken only where there is one."""
 
 import sys

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Drivers and forest within a run: grid, layers, tables, saved trees, and what can go wrong."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """File systems fail for a moment or for good; nothing is lost, and the same command goes on."""
 
 import errno

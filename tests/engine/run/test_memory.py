@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A task for which the memory is too small is done in less of it, and gives the same bytes."""
 
 import sys

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A study from granules to tables: what it gives, and that nothing but the study decides it."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Studies of real granules that nobody here made: Munich, and heat over western New York."""
 
 from pathlib import Path

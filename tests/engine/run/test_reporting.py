@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reports are made by tasks, and one data set holds the run."""
 
 import csv

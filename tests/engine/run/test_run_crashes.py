@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A run that is killed and resumed gives the bytes of one that was left alone."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where four tiles meet: a mosaic is made before anything is bent, so that no seam shows."""
 
 from itertools import product

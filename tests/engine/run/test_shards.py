@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shares of a run make, together, what one run makes; and Slurm's batch files hand them in."""
 
 import os

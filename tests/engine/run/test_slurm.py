@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The batch files under a real Slurm: a share killed, another requeued, and the same bytes."""
 
 import os

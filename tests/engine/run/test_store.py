@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The store loses nothing and accepts nothing half-written."""
 
 import errno

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A study file is read strictly, and what is wrong with it is said in plain words."""
 
 import json

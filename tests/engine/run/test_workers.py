@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Workers may die; tasks are not lost, and poison is told from bad luck."""
 
 import os

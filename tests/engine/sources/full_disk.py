@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Write a GeoTIFF with less and less room; run as a script by test_geotiff.
 
 The system's limit on the size of a file stands for a full disk: GDAL meets the same short writes.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Areas and their pixels: against brute force, equal-area sizes and the seven real cities."""
 
 from pathlib import Path

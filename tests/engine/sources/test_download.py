@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Downloads over real HTTP on this machine, with faults of every kind."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The catalogue's answers, over real HTTP on this machine: pages, faults, records of any form."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The login, over real HTTP on this machine; and the manifest, on a real disk."""
 
 import json

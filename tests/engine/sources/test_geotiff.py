@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """GeoTIFFs of a run: the same bytes however they are written, and what other programs read."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The catalogue of a folder, and reading, on real files and on granules written by pyhdf."""
 
 import logging

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Windows, lattices and MODIS tiles, against the published outlines of the tiles."""
 
 import shutil

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The HDF4 reader against pyhdf, on real files and on every layout that pyhdf writes."""
 
 import os

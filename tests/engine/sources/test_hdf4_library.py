@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The HDF4 library crashes, hangs and hoards in a process of its own; the file alone is blamed."""
 
 import sys

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Files that would lead elsewhere, run something or fill the memory are refused by name."""
 
 import http.server

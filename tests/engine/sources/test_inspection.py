@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ``rsei inspect`` reports, counted again from the pixels as other libraries read them."""
 
 import json

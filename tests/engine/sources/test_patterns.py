@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Patterns of file names: what they stand for, and what they lack."""
 
 from pathlib import Path

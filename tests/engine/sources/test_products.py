@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The product tables against the documents and real files they were taken from."""
 
 from datetime import date, timedelta

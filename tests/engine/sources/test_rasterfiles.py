@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Raster files of the user: what is refused, and that nothing beside the file is read."""
 
 from pathlib import Path

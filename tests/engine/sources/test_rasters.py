@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rasters of the user on the study's grid: oracles by hand, SciPy and shapely, and real files."""
 
 from pathlib import Path

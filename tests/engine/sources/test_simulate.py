@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The simulator: its files are the archive's in form, and its truth is what its pixels show."""
 
 import datetime as dt

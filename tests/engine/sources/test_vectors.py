@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Vector layers: every format, every fault a user's file has, and real files."""
 
 import json
