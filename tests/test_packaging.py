@@ -57,6 +57,14 @@ def pins_head() -> str:
     return (CONTAINERS / "constraints.txt").read_text().splitlines()[0]
 
 
+def test_every_source_file_names_its_licence() -> None:
+    folders = ("engine", "kernels", "cli", "benchmarks", "tests", "docs")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    line = f"# SPDX-License-Identifier: {PROJECT['license']}"
+    without = [path.name for path in files if path.read_text().split("\n", 1)[0] != line]
+    assert len(files) > 300 and without == []
+
+
 def test_the_citation_is_of_this_version() -> None:
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert cited["cff-version"] == "1.2.0" and cited["type"] == "software"
