@@ -160,11 +160,11 @@ def _write_demo(
     write_vectors(folder / "inputs", place)
     write_rasters(folder / "inputs", world, max(DEMO_EPOCHS), DEMO_EPOCHS)
     _write_truth(folder / "truth", world, place.areas_km2)
-    total, written = len(list(_demo_jobs(years))) * len(tiles(DEMO_WINDOW)), 0
-    for _ in _demo_granules(folder, world, years[::shares]):
-        written += 1
+    total, own = (len(list(_demo_jobs(part))) for part in (years, years[::shares]))
+    total, own = total * len(tiles(DEMO_WINDOW)), own * len(tiles(DEMO_WINDOW))
+    for written, _ in enumerate(_demo_granules(folder, world, years[::shares]), 1):
         if progress:
-            progress(min(written * shares, total), total)
+            progress(total * written // own, total)  # the other shares are about as far
 
 
 def _demo_jobs(years: Iterable[int]) -> Iterator[tuple[str, dt.date]]:
