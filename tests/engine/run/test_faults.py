@@ -246,15 +246,18 @@ def test_a_fault_that_stays_ends_the_run_at_any_call(
 
 
 def flaky(real: Callable[..., Any], number: int, spoil: Callable[..., None]) -> Callable[..., Any]:
-    """A call of the system that fails for one file in thirteen, once, after ``spoil``."""
-    failed = set[str]()
+    """A call that fails for one file in thirteen, after ``spoil``, but once a folder.
+
+    A task is tried three times, and may write a dozen files to its folder.
+    """
+    failed = set[Path]()
 
     def call(path: Path, *args: Any, **kwargs: Any) -> Any:
         temporary = TEMPORARY.fullmatch(path.name)
         name = temporary[1] if temporary else path.name
         ours = "run" in path.parts
-        if ours and name not in failed and zlib.crc32(name.encode()) % 13 == 0:
-            failed.add(name)
+        if ours and path.parent not in failed and zlib.crc32(name.encode()) % 13 == 0:
+            failed.add(path.parent)
             spoil(path, *args)
             raise OSError(number, os.strerror(number))
         return real(path, *args, **kwargs)
