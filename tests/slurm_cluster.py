@@ -43,7 +43,7 @@ SelectTypeParameters=CR_Core
 SchedulerParameters=sched_interval=1,batch_sched_delay=0
 MpiDefault=none
 KillWait=2
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=16000 State=UNKNOWN
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} State=UNKNOWN
 PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscribe=YES:4
 """
 """No cgroups and no accounting: a container has neither."""
@@ -58,8 +58,11 @@ def missing() -> str:
 
 
 @contextmanager
-def slurm(root: Path) -> Iterator[Mapping[str, str]]:
-    """The variables that Slurm's commands need; its daemons end with the block."""
+def slurm(root: Path, memory: int = 4000) -> Iterator[Mapping[str, str]]:
+    """The variables that Slurm's commands need; its daemons end with the block.
+
+    Its one node has ``memory``, MB, for all jobs.
+    """
     host = socket.gethostname().split(".")[0]
     for name in ("state", "spool"):
         (root / name).mkdir(parents=True)
@@ -67,7 +70,8 @@ def slurm(root: Path) -> Iterator[Mapping[str, str]]:
     key.write_bytes(secrets.token_bytes(128))
     key.chmod(0o400)
     ports, cpus = _free_ports(2), os.cpu_count() or 1
-    (root / "slurm.conf").write_text(CONF.format(host=host, root=root, ports=ports, cpus=cpus))
+    conf = CONF.format(host=host, root=root, ports=ports, cpus=cpus, memory=memory)
+    (root / "slurm.conf").write_text(conf)
     variables = {"SLURM_CONF": str(root / "slurm.conf")}
     names = {"key-file": "key", "socket": "socket", "pid-file": "pid", "log-file": "log"}
     files = [f"--{option}={root}/munge.{ending}" for option, ending in names.items()]
