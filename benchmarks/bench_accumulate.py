@@ -12,7 +12,6 @@ import argparse
 import gc
 import json
 import os
-import platform
 import statistics
 import threading
 import time
@@ -30,6 +29,7 @@ from numpy.typing import NDArray
 
 from rsei.engine.index.composite import BANDS, Partial, ReflectanceSum
 from rsei.engine.index.quality import Policy
+from rsei.engine.run.devices import processor
 from rsei.engine.sources import simulated_stack as scenes
 from rsei.kernels import quality, rules
 
@@ -230,20 +230,13 @@ def report(side: int, dates: int, repeats: int, peers: bool) -> dict[str, Any]:
     }
     policies = [rows[f"kernel, {name}"]["cpu_s"] for name in POLICIES]
     return {
-        "machine": f"{_processor()}, 1 thread, numba {numba.__version__}",
+        "machine": f"{processor()}, 1 thread, numba {numba.__version__}",
         "pixels": side,
         "dates": dates,
         "bytes": scene.nbytes,
         "policy_factor": max(policies) / min(policies),
         "rows": rows,
     }
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def main() -> None:

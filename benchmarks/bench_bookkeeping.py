@@ -9,7 +9,6 @@ carries a payload of 6 kB, as a partial's marker does. Times are of the wall clo
 
 import argparse
 import json
-import platform
 import tempfile
 import time
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 import psutil
 
 from rsei.engine.run.cluster import Crew, crew
+from rsei.engine.run.devices import processor
 from rsei.engine.run.orders import RunOptions, Stop
 from rsei.engine.run.shards import Ready, Shard
 from rsei.engine.run.store import Draft, Key, Store
@@ -89,7 +89,7 @@ def main() -> None:
     chosen = parser.parse_args()
     tasks = [Nothing(f"h{i // 24:02d}v05/{2001 + i % 24}") for i in range(chosen.tasks)]
     result: dict[str, Any] = {
-        "machine": f"{platform.processor() or platform.machine()}, {psutil.cpu_count()} cores",
+        "machine": f"{processor()}, {psutil.cpu_count()} cores",
         "tasks": len(tasks),
     }
     with tempfile.TemporaryDirectory() as folder:

@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from rsei.engine.index.composite import Partial
-from rsei.engine.run import bench
 from rsei.engine.run.cluster import Alone
+from rsei.engine.run.devices import processor
 from rsei.engine.run.mosaics import NAMES
 from rsei.engine.run.orders import Stop
 from rsei.engine.run.partials import FILES, heat_window, write_partial
@@ -177,7 +177,7 @@ def main() -> None:
         found = json.loads(subprocess.run(command, check=True, stdout=-1, text=True).stdout)
         size = sum(path.stat().st_size for path in Path(folder).rglob("*.tif"))
     report = {
-        "machine": bench.processor(),
+        "machine": processor(),
         "cities": len(places),
         "epochs": len(EPOCHS),
         "partials": len(survey.shelves),

@@ -13,7 +13,6 @@ partials that stand on disk as one tile's do: planned and reduced, nothing decod
 import argparse
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from typing import Any
 
 import psutil
 
+from rsei.engine.run.devices import processor
 from rsei.engine.sources.grids import LONLAT, SINUSOIDAL_500M, Window, carrier, tile_window
 from rsei.engine.sources.simulate import World, season_dates, write_granules
 
@@ -129,7 +129,7 @@ def main() -> None:
     file = study(chosen.folder.absolute(), granules, tiles, years)
     shutil.rmtree(file.parent / "run", ignore_errors=True)
     result: dict[str, Any] = {
-        "machine": f"{platform.processor() or platform.machine()}, {psutil.cpu_count()} cores",
+        "machine": f"{processor()}, {psutil.cpu_count()} cores",
         "load_before": round(os.getloadavg()[0], 1),
         "tiles": len(tiles),
         "years": len(years),

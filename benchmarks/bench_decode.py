@@ -12,7 +12,6 @@ little; the two-thread figures are wall time, and say nothing on one. Files lie 
 import argparse
 import json
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -31,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from chunked_files import rechunk
 from granule_files import write_hdf4
 
+from rsei.engine.run.devices import processor
 from rsei.engine.sources.grids import Window
 from rsei.engine.sources.hdf4 import HDF4File, Request, read_layers
 from rsei.engine.sources.sds import Chunks, Stored
@@ -171,7 +171,7 @@ def main() -> None:
     options = parser.parse_args()
     arrays = scene()
     results: dict[str, Any] = {
-        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
+        "machine": f"{processor()}, {os.cpu_count()} cores",
         "load": os.getloadavg()[0],
         "versions": {name: version(name) for name in ("deflate", "pyhdf", "numpy")},
     }

@@ -11,7 +11,6 @@ import argparse
 import importlib
 import json
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -24,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from rsei.engine.run.devices import processor
 from rsei.engine.sources.simulated_stack import rough
 from rsei.kernels.barriers import shortest_ways
 from rsei.kernels.distance import nearest_source
@@ -108,7 +108,7 @@ def main() -> None:
         errors["scikit-fmm, order 2"] = wall_error(marched)
     times |= seconds(works, min(asked.repeats, 3))
     found = {
-        "machine": platform.processor() or platform.machine(),
+        "machine": processor(),
         "pixels": asked.pixels,
         "seconds": times,
         "error_percent": errors,

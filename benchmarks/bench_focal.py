@@ -11,7 +11,6 @@ import argparse
 import importlib
 import json
 import os
-import platform
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from bench_distance import Work, seconds
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from rsei.engine.run.devices import processor
 from rsei.engine.sources.simulated_stack import rough
 from rsei.kernels.focal import focal_mean
 
@@ -69,7 +69,7 @@ def main() -> None:
     for name, value in times.items():
         print(f"{name:24} {1e3 * value:10.1f} ms {value / times['rsei']:8.2f} x rsei")
     if asked.json:
-        machine = platform.processor() or platform.machine()
+        machine = processor()
         found_here = {"machine": machine, "pixels": asked.pixels, "seconds": times}
         asked.json.write_text(json.dumps(found_here, indent=1) + "\n")
 

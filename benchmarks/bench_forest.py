@@ -10,7 +10,6 @@ runs in a process of its own and times itself. Importance is compared with R's o
 import argparse
 import json
 import os
-import platform
 import shutil
 import subprocess
 import tempfile
@@ -27,6 +26,7 @@ from sklearn.inspection import permutation_importance
 
 from rsei.engine.analysis.importance import added_error, scaled
 from rsei.engine.analysis.trees import grown
+from rsei.engine.run.devices import processor
 
 NAMES = tuple("abcdefghij")
 R_CODE = """
@@ -128,7 +128,7 @@ def main() -> None:
         print(f"% Var explained {explained:.2f}, R {r['explained'][0]:.2f}")
         print("raw %IncMSE, joint standard errors from R's:", np.round(off, 1))
     if asked.json:
-        machine = platform.processor() or platform.machine()
+        machine = processor()
         found = {"machine": machine, "rows": asked.rows, "trees": asked.trees, "seconds": times}
         asked.json.write_text(json.dumps(found | {"r": r}, indent=1) + "\n")
 

@@ -13,7 +13,6 @@ FOLDER is that of bench_country.py, whose granules it takes.
 import argparse
 import json
 import os
-import platform
 import shutil
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from bench_country import area
 
 from rsei.engine.run import pipeline, reading, survey
 from rsei.engine.run.composites import composite_tasks
+from rsei.engine.run.devices import processor
 from rsei.engine.run.reductions import reduce_tasks
 from rsei.engine.run.store import Key, Store
 from rsei.engine.run.tasks import carry_out
@@ -119,7 +119,7 @@ def main() -> None:
     finally:
         shutil.rmtree(folder)
     result = {
-        "machine": f"{platform.processor() or platform.machine()}, {psutil.cpu_count()} cores",
+        "machine": f"{processor()}, {psutil.cpu_count()} cores",
         "load": round(os.getloadavg()[0], 1),
         "tiles": len(tiles),
         "years": len(YEARS),

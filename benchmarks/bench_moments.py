@@ -10,7 +10,6 @@ Times are processor time of one process, the contestants taking turns, medians.
 import argparse
 import gc
 import json
-import platform
 import statistics
 import threading
 import time
@@ -27,6 +26,7 @@ from sklearn.decomposition import PCA
 
 from rsei.engine.index.indicators import RANGES
 from rsei.engine.index.pca import Components, Limits, canonical, components
+from rsei.engine.run.devices import processor
 from rsei.kernels import launch
 from rsei.kernels.moments import Moments
 
@@ -175,18 +175,11 @@ def report(pixels: int, repeats: int) -> dict[str, Any]:
     }
     versions = f"numba {numba.__version__}, scikit-learn {sklearn.__version__}"
     return {
-        "machine": f"{_processor()}, {launch.cores()} threads, {versions}",
+        "machine": f"{processor()}, {launch.cores()} threads, {versions}",
         "pixels": pixels,
         "errors_of_small_regions": errors,
         "rows": rows,
     }
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def main() -> None:

@@ -15,7 +15,6 @@ import argparse
 import datetime as dt
 import json
 import os
-import platform
 import shutil
 import tempfile
 import time
@@ -36,6 +35,7 @@ from rasterio.windows import Window as Part
 
 from rsei.engine.index.quality import Policy
 from rsei.engine.index.season import Season
+from rsei.engine.run.devices import processor
 from rsei.engine.run.partials import PartialTask, read_partial
 from rsei.engine.run.store import Store
 from rsei.engine.run.survey import Shelf
@@ -218,7 +218,7 @@ def main() -> None:
     medians = {n: [float(np.median(x)) for x in zip(*times)] for n, times in runs.items()}
     base = medians["rsei, sums"]
     report = {
-        "machine": platform.processor() or platform.machine(),
+        "machine": processor(),
         "cores": os.cpu_count(),
         "load": os.getloadavg()[0],
         "dates": chosen.dates,

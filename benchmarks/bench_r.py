@@ -15,7 +15,6 @@ are processor time on one thread: ours of this process, R's as it tells them its
 import argparse
 import json
 import os
-import platform
 import shutil
 import subprocess
 import tempfile
@@ -37,6 +36,7 @@ from rsei.engine.analysis.forest import BLANK, TRAIN, VALID, ForestSettings, spl
 from rsei.engine.analysis.importance import added_error, scaled
 from rsei.engine.analysis.trees import grown
 from rsei.engine.analysis.validation import Scores, variance_explained
+from rsei.engine.run.devices import processor
 from rsei.engine.sources.grids import Lattice, Window
 from rsei.engine.sources.rasters import on_lattice
 
@@ -242,7 +242,7 @@ def main() -> None:
         for what, value in found[name]["apart"].items():
             print(f"  {what:40} {value:.3g}")
     if asked.json:
-        machine = platform.processor() or platform.machine()
+        machine = processor()
         found = {"machine": machine, "trees": asked.trees, "seeds": asked.seeds, "places": found}
         asked.json.write_text(json.dumps(found, indent=1) + "\n")
 

@@ -12,7 +12,6 @@ page from the result.
 import argparse
 import json
 import os
-import platform
 import shutil
 import sys
 from pathlib import Path
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parent))
 from bench_country import PRODUCTS, area, watched
 
+from rsei.engine.run.devices import processor
 from rsei.engine.sources.grids import Window, tile_window
 from rsei.engine.sources.simulate import World, season_dates
 from rsei.engine.sources.simulated_granules import Header, product_form, write_granule
@@ -86,7 +86,7 @@ def main() -> None:
         stages[stage] = watched("run", str(file), "--until", stage)
     stages["nothing"] = watched("run", str(file), "--until", "partial")
     result: dict[str, Any] = {
-        "machine": f"{platform.processor() or platform.machine()}, {psutil.cpu_count()} cores",
+        "machine": f"{processor()}, {psutil.cpu_count()} cores",
         "load_before": round(load, 1),
         "granules": number,
         "granule_bytes": size(granules),

@@ -10,7 +10,6 @@ thread, medians; the peers run on a sample of the pixels and are scaled to all o
 import argparse
 import json
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -26,6 +25,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import stats
 
+from rsei.engine.run.devices import processor
 from rsei.kernels.trend import SLOPE, P, trend
 
 LEAST = 4
@@ -91,15 +91,8 @@ def report(side: int, epochs: int, sample: int, repeats: int) -> dict[str, Any]:
     each = {name: seconds(work, repeats) / pixels for name, (work, pixels) in works.items()}
     least = each["rsei, slope and test"]
     rows = {name: {"us_per_pixel": s * 1e6, "x_rsei": s / least} for name, s in each.items()}
-    machine = f"{_processor()}, 1 thread, numba {numba.__version__}"
+    machine = f"{processor()}, 1 thread, numba {numba.__version__}"
     return {"machine": machine, "pixels": side, "epochs": epochs, "rows": rows}
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def main() -> None:

@@ -12,7 +12,6 @@ import argparse
 import gc
 import json
 import os
-import platform
 import statistics
 import time
 import warnings
@@ -35,6 +34,7 @@ from scipy import ndimage  # noqa: E402
 from shapely.geometry import mapping  # noqa: E402
 
 from rsei.engine.analysis.zones import Coverage  # noqa: E402
+from rsei.engine.run.devices import processor  # noqa: E402
 from rsei.engine.sources.grids import Lattice, Window  # noqa: E402
 from rsei.kernels.zonal import LabelSums, Runs  # noqa: E402
 
@@ -219,15 +219,8 @@ def report(side: int, repeats: int, peers: bool) -> dict[str, Any]:
                 for each, taken in times.items()
             },
         }
-    machine = f"{_processor()}, 1 thread, numba {numba.__version__}, numpy {np.__version__}"
+    machine = f"{processor()}, 1 thread, numba {numba.__version__}, numpy {np.__version__}"
     return {"machine": machine, "pixels": side, "zones": ZONES, "scenes": scenes}
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 
 import datetime as dt
 import json
-import platform
 import shutil
 import statistics
 import time
@@ -31,7 +30,7 @@ from ..sources.granules import Granule, catalogue
 from ..sources.grids import SINUSOIDAL_500M, Window, tile_window
 from ..sources.simulated_granules import Header, write_granule
 from ..sources.simulated_stack import rough, stack
-from .devices import choice, gpus, home, memory, versions
+from .devices import choice, gpus, home, memory, processor, settled, versions
 from .partials import PartialTask, on_device
 from .store import Store
 from .survey import Shelf
@@ -148,8 +147,7 @@ def _median(work: Work, repeats: int, xp: Any) -> float:
     for _ in range(repeats + 1):
         begun = time.perf_counter()
         work()
-        if xp is not np:
-            xp.cuda.Device().synchronize()
+        settled(xp)
         taken.append(time.perf_counter() - begun)
     return statistics.median(taken[1:])
 
@@ -211,7 +209,7 @@ class Scenes:
         dates = pixels * len(self.stacks["bands"])
         sums = 7 * pixels * 5
         yield "decode", stored, dates, self._decode
-        if xp is not np:
+        if self.device == "cuda":
             native = [on_device(layer, xp) for layer in self.stacks.values()]
             yield "copy to the GPU", stored, dates, lambda: [xp.asarray(layer) for layer in native]
         held = [xp.asarray(on_device(layer, xp)) for layer in self.stacks.values()]
@@ -280,14 +278,6 @@ def _granules(folder: Path, options: BenchOptions) -> tuple[Granule, ...]:
             write_granule(folder, Header("MOD09A1.061", day, _window(options.side)), layers)
     found = catalogue(folder).granules
     return tuple(found[t % number] for t in range(options.dates))
-
-
-def processor() -> str:
-    """The model of the processor, as the system names it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def report(found: Mapping[str, Any], last: Mapping[str, Any] | None = None) -> str:

@@ -180,6 +180,12 @@ def on_host(value: Any) -> Any:
     return value.get() if type(value).__module__.partition(".")[0] == "cupy" else value
 
 
+def settled(xp: Any) -> None:
+    """Wait until the device of ``xp`` has done what it was told; the cores always have."""
+    if xp.__name__ == "cupy":
+        xp.cuda.Device().synchronize()
+
+
 def free_memory() -> None:
     """Give back what nobody uses, on the host and from CuPy's pools; what is in use stays."""
     gc.collect()
@@ -220,6 +226,14 @@ def versions() -> dict[str, str]:
     """Software that results are recorded with: ours, Python's and the libraries'."""
     found = {name: version(name) for name in ("rsei", *LIBRARIES)}
     return {"python": platform.python_version()} | {n: v for n, v in found.items() if v}
+
+
+def processor() -> str:
+    """The model of the processor, as the system names it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def facts(folder: Path) -> dict[str, Any]:

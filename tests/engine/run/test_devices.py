@@ -117,3 +117,13 @@ def test_arrays_come_to_the_host_alone_or_in_a_dataclass() -> None:
     assert devices.on_host(here) is here and devices.home("cpu") is np
     moved = devices.on_host(Pair("a", Remote()))
     assert moved.name == "a" and np.array_equal(moved.values, [1, 1])
+
+
+def test_only_a_gpu_is_waited_for() -> None:
+    waited = []
+    device = SimpleNamespace(synchronize=lambda: waited.append(True))
+    cupy = SimpleNamespace(__name__="cupy", cuda=SimpleNamespace(Device=lambda: device))
+    devices.settled(np)
+    assert waited == []
+    devices.settled(cupy)
+    assert waited == [True]
