@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Numbers that a study has published, beside the run's own of the same kind."""
 
-import csv
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +12,7 @@ import pandas as pd
 
 from ..sources.areas import slug
 from ..sources.errors import InputError
+from ..sources.fixed import small_table
 from .findings import Findings, Site
 
 COLUMNS = ("city", "quantity", "of", "relation", "value", "upper", "note")
@@ -86,16 +86,9 @@ def fingerprint(folder: Path, record: Mapping[str, Any]) -> str:
 def read(path: Path) -> list[dict[str, str]]:
     """The rows of a file of published numbers, checked. Raises InputError."""
     expected = f"{path}: expected published numbers as CSV with the columns {','.join(COLUMNS)}"
-    try:
-        if path.stat().st_size > LARGEST:
-            raise InputError(f"{expected}, found more than {LARGEST} bytes")
-        lines = list(csv.reader(path.read_text("utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{expected}, found none: {error}") from error
-    if not lines or tuple(lines[0]) != COLUMNS:
-        raise InputError(f"{expected}, found {','.join(lines[0]) if lines else 'an empty file'}")
+    lines = small_table(path, COLUMNS, LARGEST, expected, InputError)
     rows = []
-    for number, line in enumerate(lines[1:], 2):
+    for number, line in enumerate(lines, 2):
         if not any(line):
             continue
         row = dict(zip(COLUMNS, line))
