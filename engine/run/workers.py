@@ -61,6 +61,8 @@ CONFIG = {
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": 0.95,
+    # One that starts again on a busy machine takes long, and would be closed while it starts.
+    "distributed.deploy.lost-worker-timeout": "60s",
 }
 """Settings of a cluster of our own."""
 
@@ -117,7 +119,8 @@ class Workers:
         stopping = False
         try:
             while True:
-                room = 0 if stop.asked else (most or AHEAD * self._cores()) - len(running)
+                cores = self._cores()  # also where it is not needed: it sees to lost workers
+                room = 0 if stop.asked else (most or AHEAD * cores) - len(running)
                 for _, task in zip(range(room), tasks):
                     future = self.client.submit(remotely, task, store, pure=False)
                     running[future.key] = task, future

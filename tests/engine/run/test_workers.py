@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Workers may die; tasks are not lost, and poison is told from bad luck."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 import studies
+from distributed import Nanny
 from faulty_tasks import Faulty
 from run_hashes import hashes
 
@@ -190,6 +192,24 @@ def test_workers_that_are_killed_all_the_time(
         found = outcomes(people, [Faulty(f"slow{i}", "slow") for i in range(30)], store)
     assert errors(found) == {}
     assert len(list(store.markers())) == 30 and verification(store).intact
+
+
+@pytest.mark.slow
+def test_workers_that_dask_has_given_up_are_replaced_while_a_task_is_alone(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rsei.engine.run import workers
+
+    monkeypatch.setitem(workers.CONFIG, "distributed.deploy.lost-worker-timeout", "1s")
+    with crew(RunOptions(workers=2), MEMORY, SILENT) as people:
+        assert isinstance(people, workers.Workers) and people.own
+
+        async def give_up(nannies: list[Nanny]) -> None:
+            await asyncio.gather(*(one.close() for one in nannies))
+
+        people.own.sync(give_up, list(people.own.workers.values()))
+        ended = people._ended(iter([Faulty("good")]), store, Stop(), 1)
+        assert [future.status for _, future in ended] == ["finished"]
 
 
 @pytest.mark.slow
