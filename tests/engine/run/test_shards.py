@@ -149,7 +149,7 @@ def test_a_job_that_is_stopped_at_a_tasks_edge_goes_into_the_queue_again(
     with subprocess.Popen([job], stdout=-1, env=os.environ | path | share, text=True) as child:
         assert child.stdout and child.stdout.readline() == "ready\n"
         child.send_signal(number)
-        assert child.wait(30) == code
+        assert child.wait(120) == code
     assert (said.read_text() if said.exists() else "") == ("requeue 77\n" if requeued else "")
 
 

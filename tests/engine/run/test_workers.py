@@ -172,8 +172,8 @@ def test_no_worker_outlives_its_run(store: Store, number: signal.Signals, tmp_pa
         family = psutil.Process(child.pid).children(recursive=True)
         assert len(family) >= 2
         child.send_signal(number)
-        child.wait(30)
-    _, alive = psutil.wait_procs(family, timeout=30)
+        child.wait(120)
+    _, alive = psutil.wait_procs(family, timeout=120)
     assert alive == []
 
 
