@@ -19,6 +19,7 @@ import dask
 import distributed
 from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin
 from distributed.client import FutureCancelledError
+from distributed.core import Status
 
 from ..sources.errors import MachineError, StudyError
 from .cluster import Failed, TaskError, attempt
@@ -61,7 +62,7 @@ CONFIG = {
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": 0.95,
-    # One that starts again on a busy machine takes long, and would be closed while it starts.
+    # A worker that starts again on a busy machine takes long, and would be closed meanwhile.
     "distributed.deploy.lost-worker-timeout": "60s",
 }
 """Settings of a cluster of our own."""
@@ -188,7 +189,7 @@ class Workers:
             self.asked, self.threads = now, max(1, found)
             self.seen = now if found else self.seen
             if self.own and found < self.wanted:
-                self.own.scale(self.wanted)  # in place of those that Dask has given up
+                _replace(self.own, self.wanted)
         if now - self.seen > self.patience:
             raise MachineError(
                 f"{self._address}: expected workers, found none for {self.patience:.0f} s; start "
@@ -219,6 +220,14 @@ class _Stream(Iterator[Task]):
         if not self.again:
             raise StopIteration
         return self.again.popleft()
+
+
+def _replace(cluster: LocalCluster, wanted: int) -> None:
+    """Start new workers in place of those that Dask has given up, which it would not miss yet."""
+    for name, nanny in list(cluster.workers.items()):
+        if nanny.status in (Status.closed, Status.failed):
+            cluster.workers.pop(name, None)
+    cluster.scale(wanted)
 
 
 def _begun(dask_worker: Any) -> list[str]:

@@ -195,12 +195,9 @@ def test_workers_that_are_killed_all_the_time(
 
 
 @pytest.mark.slow
-def test_workers_that_dask_has_given_up_are_replaced_while_a_task_is_alone(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_workers_that_dask_has_given_up_are_replaced_while_a_task_is_alone(store: Store) -> None:
     from rsei.engine.run import workers
 
-    monkeypatch.setitem(workers.CONFIG, "distributed.deploy.lost-worker-timeout", "1s")
     with crew(RunOptions(workers=2), MEMORY, SILENT) as people:
         assert isinstance(people, workers.Workers) and people.own
 
