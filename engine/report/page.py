@@ -167,8 +167,12 @@ def _site(findings: Findings, site: Site, detail: tuple[int, int]) -> dict[str, 
 
 def _figures(
     findings: Findings, sketches: tuple[Sketch, ...], folder: str, detail: tuple[int, int]
-) -> list[dict[str, str]]:
-    """The figures that were drawn, as pictures that the page carries."""
+) -> list[dict[str, Any]]:
+    """The figures that were drawn, as pictures that the page carries.
+
+    Their size, pixels, keeps their place on the page before they are decoded: links into the page
+    then lead where they should.
+    """
     found = []
     for sketch in sketches:
         path = findings.folder / folder / sketch.name
@@ -176,7 +180,8 @@ def _figures(
         if not pixels.is_file() or sketch.name in FOR_PAPER:
             continue
         with Image.open(pixels) as picture:
-            broad = picture.width > 1.5 * ONE_COLUMN * RULES["savefig.dpi"]
+            size = picture.size
+        broad = size[0] > 1.5 * ONE_COLUMN * RULES["savefig.dpi"]
         lines = drawing(vector.read_text("utf-8"))
         as_pixels = sketch.pictures or len(lines) > LONGEST
         image = shrunk(pixels.read_bytes(), *detail) if as_pixels else lines
@@ -186,6 +191,8 @@ def _figures(
                 "title": sketch.title,
                 "caption": sketch.caption,
                 "image": image,
+                "width": size[0],
+                "height": size[1],
                 "file": f"{folder}/{sketch.name}.svg",
                 "shape": "broad" if broad else "narrow",
             }

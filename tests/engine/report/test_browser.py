@@ -70,6 +70,26 @@ def test_it_starts_with_the_last_epoch(browser: Any, findings: Findings) -> None
     assert find(browser, "#epoch-name").text == str(last)
 
 
+def test_pictures_are_there_before_one_scrolls(browser: Any) -> None:
+    """For the printer, and so that a link into the page leads where it should."""
+    until(browser, "return [...document.images].every((one) => one.complete)")
+    empty = "return [...document.querySelectorAll('figure img')].filter(i => !i.naturalWidth).length"
+    assert browser.execute_script(empty) == 0
+    squeezed = """
+    return [...document.querySelectorAll("figure img")].map((one) => [
+      one.naturalWidth / one.naturalHeight, one.width / one.height]);
+    """
+    found = np.array(browser.execute_script(squeezed))
+    assert len(found) > 10
+    # Taller ones are fitted into the height they may have; padding is a part of the size.
+    assert (found[:, 1] > found[:, 0] * 0.9).all()
+    height = "return document.documentElement.scrollHeight"
+    before = browser.execute_script(height)
+    browser.execute_script("document.getElementById('provenance').scrollIntoView()")
+    assert browser.execute_script(height) == before
+    browser.execute_script("window.scrollTo(0, 0)")
+
+
 def test_the_slider_changes_the_epoch_from_the_keyboard(browser: Any, findings: Findings) -> None:
     from selenium.webdriver.common.keys import Keys
 
