@@ -48,6 +48,7 @@ def speed() -> Iterator[str]:
         shown = f"{own_seconds:.1f} s" if own_seconds >= 1 else f"{own_seconds * 1000:.0f} ms"
         others = {peer: found[key] / own_seconds for peer, key in peers.items()}
         yield from _beside(f"{what} | {shown}", others)
+    yield from _zones()
     partial = _results("partial")
     wall = {name: times[0] for name, times in partial["seconds"].items()}
     peers = {
@@ -93,6 +94,29 @@ TIMED = (
     ),
 )
 """Benchmarks that tell seconds: file, what, the row of this, and those of its peers."""
+
+
+def _zones() -> Iterator[str]:
+    """Zonal statistics and trends, whose benchmarks tell of rows."""
+    zonal, trend = _results("zonal"), _results("trend")
+    rows = zonal["scenes"]["everywhere"]["rows"]
+    what = f"statistics of {zonal['zones']} zones, {zonal['pixels'] ** 2 / 1e6:.0f} million pixels"
+    for form, ours, peers in (
+        ("", "rsei, labels", ("flox", "xarray-spatial")),
+        (" by known shares", "rsei, coverage", ("exactextract",)),
+    ):
+        own = rows[ours]["cpu_s"]
+        beside = {peer: rows[peer]["cpu_s"] / own for peer in peers}
+        yield from _beside(f"{what}{form} | {own * 1000:.0f} ms", beside)
+    rows = trend["rows"]
+    yield from _beside(
+        f"Theil–Sen slope and Mann–Kendall test, {trend['epochs']} epochs | "
+        f"{rows['rsei, slope and test']['us_per_pixel']:.1f} µs a pixel",
+        {
+            "pymannkendall": rows["pymannkendall, pixel by pixel"]["x_rsei"],
+            "SciPy, slope alone": rows["scipy theilslopes by xarray"]["x_rsei"],
+        },
+    )
 
 
 def _results(name: str) -> Any:
