@@ -110,7 +110,7 @@ def _zones() -> Iterator[str]:
         yield from _beside(f"{what}{form} | {own * 1000:.0f} ms", beside)
     rows = trend["rows"]
     yield from _beside(
-        f"Theil–Sen slope and Mann–Kendall test, {trend['epochs']} epochs | "
+        f"Theil-Sen slope and Mann-Kendall test, {trend['epochs']} epochs | "
         f"{rows['rsei, slope and test']['us_per_pixel']:.1f} µs a pixel",
         {
             "pymannkendall": rows["pymannkendall, pixel by pixel"]["x_rsei"],
