@@ -5,9 +5,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
-from scipy.signal import fftconvolve
 
 Floats = NDArray[np.float64]
 
@@ -83,7 +82,7 @@ def moran(grid: Floats) -> Moran:
     last = kurtosis * ((n * n - n) * s1 - 2 * n * s2 + 6 * s0**2)
     variance = (first - last) / ((n - 1) * (n - 2) * (n - 3) * s0**2) - expected**2
     z = (index - expected) / math.sqrt(variance)
-    return Moran(n, index, expected, z, 2 * float(stats.norm.sf(abs(z))))
+    return Moran(n, index, expected, z, 2 * float(scipy.stats.norm.sf(abs(z))))
 
 
 def effective_size(first: Floats, second: Floats) -> float:
@@ -129,7 +128,7 @@ def _by_class(known: NDArray[np.bool_], grids: list[Floats]) -> tuple[Floats, li
 
 def _correlated(grid: Floats) -> Floats:
     """Sum of products of ``grid`` with itself at every shift, (2 h - 1, 2 w - 1)."""
-    return fftconvolve(grid, grid[::-1, ::-1])
+    return scipy.signal.fftconvolve(grid, grid[::-1, ::-1])
 
 
 def _shifted(rows: int, columns: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:

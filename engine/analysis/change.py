@@ -8,8 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from ...kernels import trend
 from ...kernels.launch import namespace
@@ -112,7 +112,7 @@ class Trend:
         found = np.full(p.shape, np.nan)
         valid = ~np.isnan(p)
         if valid.any():
-            found[valid] = stats.false_discovery_control(p[valid])
+            found[valid] = scipy.stats.false_discovery_control(p[valid])
         return found
 
 
@@ -177,7 +177,7 @@ def trend_of(epochs: pd.Series, means: pd.Series) -> list[float]:
     values = values[~np.isnan(values)]
     if len(values) < LEAST:
         return [len(values), *[np.nan] * 5]
-    slope = stats.theilslopes(values, years, alpha=0.95)
+    slope = scipy.stats.theilslopes(values, years, alpha=0.95)
     score, variance = trend.mann_kendall(values, len(values))
     z = (abs(score) - 1) / math.sqrt(variance / 18) if score else 0.0
     ends = float(slope.low_slope), float(slope.high_slope)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from .autocorrelation import effective_size, gridded
 
@@ -37,7 +37,7 @@ def correlation(table: pd.DataFrame, drivers: Sequence[str]) -> pd.DataFrame:
                 "p": significance(r, int(both.sum())),
                 "n_eff": n_eff,
                 "p_eff": significance(r, n_eff),
-                "spearman": float(stats.spearmanr(first, second).statistic),
+                "spearman": float(scipy.stats.spearmanr(first, second).statistic),
             }
         rows.append(row)
     return pd.DataFrame(rows, columns=["driver", "n", *_NUMBERS])
@@ -58,7 +58,7 @@ def significance(r: float, n: float) -> float:
         return math.nan
     if abs(r) >= 1:
         return 0.0
-    return 2 * float(stats.t.sf(abs(r) * math.sqrt((n - 2) / (1 - r * r)), n - 2))
+    return 2 * float(scipy.stats.t.sf(abs(r) * math.sqrt((n - 2) / (1 - r * r)), n - 2))
 
 
 def matrix(table: pd.DataFrame, drivers: Sequence[str]) -> pd.DataFrame:

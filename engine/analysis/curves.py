@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize, stats
 
 Points = NDArray[np.float64]
 """Places or values, (n,)."""
@@ -46,7 +46,7 @@ class Smooth:
         quadratic = rest.T @ rest
         first, second = np.trace(quadratic), np.sum(quadratic**2)
         spread = np.sqrt(np.sum((rest @ y) ** 2) / first)
-        reach = stats.t.ppf(0.5 + CONFIDENCE / 2, first**2 / second) * spread
+        reach = scipy.stats.t.ppf(0.5 + CONFIDENCE / 2, first**2 / second) * spread
         fit, half = rows @ y, reach * np.sqrt(np.sum(rows**2, axis=1))
         return cls(fit, fit - half, fit + half)
 
@@ -105,12 +105,12 @@ class Segmented:
         found = np.array([line.squares(place) for place in tried])
         lowest = int(found.argmin())
         around = tried[max(0, lowest - 1)], tried[min(GRID, lowest + 1)]
-        best = optimize.minimize_scalar(
+        best = scipy.optimize.minimize_scalar(
             line.squares, bounds=around, method="bounded", options={"xatol": 1e-9 * np.ptp(places)}
         )
         place = float(best.x) if best.fun < found.min() else float(tried[lowest])
         free = len(x) - 4
-        limit = line.squares(place) * (1 + stats.f.ppf(CONFIDENCE, 1, free) / free)
+        limit = line.squares(place) * (1 + scipy.stats.f.ppf(CONFIDENCE, 1, free) / free)
         low, high = interval(line, tried, found, place, limit)
         _, before, bend = line.coefficients(place)
         return cls(place, low, high, before, before + bend, davies(line, tried[:: GRID // 10]))
@@ -177,7 +177,7 @@ def interval(
     for inner, outer in ((held[0], held[0] - 1), (held[-1], held[-1] + 1)):
         end = float(tried[inner])
         if 0 <= outer < len(tried) and found[inner] < limit:
-            end = optimize.brentq(lambda at: line.squares(at) - limit, end, tried[outer])
+            end = scipy.optimize.brentq(lambda at: line.squares(at) - limit, end, tried[outer])
         ends.append(end)
     return min(ends[0], place), max(ends[1], place)
 
@@ -193,7 +193,8 @@ def davies(line: Line, tried: Points) -> float:
         return 0.0 if np.sum(line.rest**2) > 1e-20 * np.sum(line.y**2) else 1.0
     t = bends / np.sqrt(variances * squares / free)
     # Scores of t are carried to those of a normal with the same tail.
-    score = np.sign(t) * stats.norm.isf(stats.t.sf(np.abs(t), free))
+    score = np.sign(t) * scipy.stats.norm.isf(scipy.stats.t.sf(np.abs(t), free))
     highest, variation = np.abs(score).max(), np.abs(np.diff(score)).sum()
-    bound = stats.norm.sf(highest) + variation * np.exp(-(highest**2) / 2) / np.sqrt(8 * np.pi)
+    density = np.exp(-(highest**2) / 2) / np.sqrt(8 * np.pi)
+    bound = scipy.stats.norm.sf(highest) + variation * density
     return float(min(1.0, 2 * bound))

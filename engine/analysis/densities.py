@@ -7,8 +7,8 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy import signal
 
 from .stacks import Stack, Zone
 
@@ -75,7 +75,7 @@ class Histogram:
         reach = int(np.ceil(6 * width))
         kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
         padded = np.pad(self.counts, min(reach, BINS), mode="symmetric")
-        smooth = signal.fftconvolve(padded, kernel / kernel.sum(), mode="same")
+        smooth = scipy.signal.fftconvolve(padded, kernel / kernel.sum(), mode="same")
         middle = smooth[min(reach, BINS) :][:BINS]
         return np.maximum(middle, 0) * BINS / self.counts.sum()
 
@@ -120,5 +120,5 @@ def peaks(stack: Stack, zones: Sequence[Zone], prominence: float = PROMINENCE) -
 def peaks_of(histogram: Histogram, prominence: float) -> list[tuple[float, float]]:
     """RSEI and density of each peak, from the left."""
     curve = np.concatenate([[0], histogram.density(), [0]])  # a peak may lie at an end
-    found, _ = signal.find_peaks(curve, prominence=prominence * curve.max())
+    found, _ = scipy.signal.find_peaks(curve, prominence=prominence * curve.max())
     return [(float(index - 0.5) / BINS, float(curve[index])) for index in found]

@@ -8,8 +8,8 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 Floats = NDArray[np.float64]
 Strata = NDArray[np.intp]
@@ -134,7 +134,7 @@ def q_statistic(rsei: Floats, strata: Strata) -> tuple[float, float]:
     f = (n - groups) / (groups - 1) * q / (1 - q)
     lean = (means**2).sum() - (np.sqrt(counts) * means).sum() ** 2 / n
     noncentrality = max(0.0, float(lean) / (total / n))
-    p = float(stats.ncf.sf(f, groups - 1, n - groups, noncentrality))
+    p = float(scipy.stats.ncf.sf(f, groups - 1, n - groups, noncentrality))
     return q, min(1.0, max(0.0, p))
 
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import scipy
 import shapely
 from numpy.typing import NDArray
-from scipy import stats
 
 from .curves import Segmented
 from .polygons import Geometries, areas_km2
@@ -113,7 +113,7 @@ def size_effect(table: pd.DataFrame) -> pd.DataFrame:
         row = [area, epoch, len(held), *[np.nan] * 8]
         if len(np.unique(size)) >= 6:
             if np.ptp(mean) > 0:
-                row[3:5] = stats.spearmanr(size, mean)
+                row[3:5] = scipy.stats.spearmanr(size, mean)
             found = Segmented.of(size, mean)
             row[5:8] = [found.breakpoint, found.low, found.high]
             row[8:] = [found.before, found.after, found.p]

@@ -8,7 +8,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import RandomForestRegressor
 
 from ...kernels import trees as walks
 from ...kernels.launch import cores
@@ -142,6 +141,8 @@ def grown(
     Source of the rule: Breiman 2001; n rows drawn with replacement for each tree, ``mtry`` drivers
     tried at each node.
     """
+    from sklearn.ensemble import RandomForestRegressor  # a second to import; not all grow a forest
+
     engine = RandomForestRegressor(
         trees, max_features=mtry, min_samples_split=SPLIT, random_state=seed, n_jobs=cores()
     ).fit(values, target)
