@@ -106,20 +106,24 @@ def accumulate(scene: scenes.Stack, policy: Policy, together: int = 255) -> Any:
     """The fused kernel alone."""
     size = scene.bands.shape[2] * scene.bands.shape[3]
     sums, counts = np.zeros((7, size), np.int32), np.zeros((7, size), np.uint8)
-    bands, *words = (layer.reshape(*layer.shape[:-2], size) for layer in scene.layers)
+    other = not scene.bands.dtype.isnative
+    bands, state, qc = (
+        layer.view(layer.dtype.newbyteorder("=")).reshape(*layer.shape[:-2], size)
+        for layer in scene.layers
+    )
     tables = policy.bands().tables
     for t in range(0, len(bands), together):
         here = slice(t, t + together)
-        quality.accumulate(bands[here], words[0][here], words[1][here], tables, sums, counts)
+        quality.accumulate((bands[here], state[here], qc[here]), tables, sums, counts, other)
     return sums, counts
 
 
-def census(scene: scenes.Stack, policy: Policy) -> list[int]:
+def census(scene: scenes.Stack, policy: Policy) -> Any:
     """The counts of losses alone."""
     size = scene.bands.shape[2] * scene.bands.shape[3]
     state, qc = (layer.reshape(-1, size) for layer in (scene.state, scene.qc))
     compiled = policy.bands()
-    return rules.census(state, qc, (65535, 0xFFFFFFFF), compiled.rules, compiled.whole)
+    return rules.census((state, qc), (65535, 0xFFFFFFFF), compiled.rules, compiled.whole)
 
 
 @numba.njit

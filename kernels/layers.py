@@ -7,10 +7,28 @@ import numpy as np
 from numba import cuda, int64
 
 from .launch import CHUNK, Kernel, chunks, cpu_loop, device, gpu_grid, namespace
+from .quality import swapped
 from .rules import MOST_REASONS, WORD, digits, first_broken, keep
 
 NO_FILL = -(1 << 31)
 """Stands for the fill of a word that has none: no word of 16 bits holds it."""
+
+
+@device
+def turned(row: Any) -> Any:
+    """A copy of ``row``, (n,), with the two bytes of each value exchanged; of single ones as is."""
+    out = np.empty_like(row)
+    for x in range(row.size):
+        out[x] = row.dtype.type(swapped(np.uint16(row[x]))) if row.itemsize == 2 else row[x]
+    return out
+
+
+@device
+def held(values: Any, t: int, n: int, other: bool) -> Any:
+    """What ``values``, (T, N), holds at (t, n); ``other``: its two bytes, if two, are exchanged."""
+    if other and values.itemsize == 2:
+        return values.dtype.type(swapped(np.uint16(values[t, n])))
+    return values[t, n]
 
 
 @cpu_loop
@@ -21,6 +39,7 @@ def _layer_cpu(
     gate: Any,
     first: Any,
     second: Any,
+    other: bool,
     fills: Any,
     rules: Any,
     ranges: Any,
@@ -38,6 +57,8 @@ def _layer_cpu(
     for t in range(stored.shape[0]):
         values, keys = stored[t, begin:end], gate[t, begin:end]
         a, b = first[t, begin:end], second[t, begin:end]
+        if other:
+            values, keys, a, b = turned(values), turned(keys), turned(a), turned(b)
         left = np.uint32(0)
         for x in range(size):
             empty = (keys[x] == gate_fill) | (a[x] == a_fill) | (b[x] == b_fill)
@@ -69,6 +90,7 @@ def observe(
     gate: Any,
     first: Any,
     second: Any,
+    other: bool,
     fills: Any,
     rules: Any,
     ranges: Any,
@@ -79,10 +101,11 @@ def observe(
 
     0 is fill, r + 1 rule r, then the range; one more says that the value was added.
     """
-    value, key = int(stored[t, n]), int(gate[t, n])
-    if key == fills[0] or int(first[t, n]) == fills[1] or int(second[t, n]) == fills[2]:
+    value, key = int(held(stored, t, n, other)), int(held(gate, t, n, other))
+    a, b = held(first, t, n, other), held(second, t, n, other)
+    if key == fills[0] or int(a) == fills[1] or int(b) == fills[2]:
         return 0
-    broken = first_broken(digits(first[t, n]), digits(second[t, n]), rules, rules.shape[0])
+    broken = first_broken(digits(a), digits(b), rules, rules.shape[0])
     if broken < rules.shape[0]:
         return broken + 1
     if not (ranges[0] <= key <= ranges[1] and ranges[2] <= value <= ranges[3]):
@@ -98,6 +121,7 @@ def _layer_gpu(
     gate: Any,
     first: Any,
     second: Any,
+    other: bool,
     fills: Any,
     rules: Any,
     ranges: Any,
@@ -111,7 +135,9 @@ def _layer_gpu(
     cuda.syncthreads()
     for n in range(cuda.grid(1), stored.shape[1], cuda.gridsize(1)):
         for t in range(stored.shape[0]):
-            reason = observe(t, n, stored, gate, first, second, fills, rules, ranges, sums, counts)
+            reason = observe(
+                t, n, stored, gate, first, second, other, fills, rules, ranges, sums, counts
+            )
             cuda.atomic.add(block, reason, 1)
     cuda.syncthreads()
     for k in range(cuda.threadIdx.x, lost.shape[1], cuda.blockDim.x):
@@ -122,26 +148,27 @@ _layer = Kernel(_layer_cpu, _layer_gpu, lambda stored, *_: stored.shape[1])
 
 
 def accumulate_layer(
-    stored: Any,
-    gate: Any,
+    layers: tuple[Any, Any],
     words: tuple[Any, Any],
     policy: tuple[tuple[int, int, int], Any, tuple[int, int, int, int]],
     sums: Any,
     counts: Any,
-) -> list[int]:
+    other_order: bool = False,
+) -> Any:
     """Add the accepted values to ``sums``, (N,) int32, and ``counts``, (N,) uint8.
 
-    ``stored``, (T, N), counts where ``gate``, (T, N), is usable too: the layer itself, or the
-    layer on which it depends. ``words`` are two quality words of up to 16 bits, (T, N), perhaps
-    the same one twice. ``policy`` is the fill of the gate and of each word; rules, (R, 4) uint32;
-    the lowest and highest usable value of the gate, then of the layer.
+    ``layers`` are what is added, (T, N), and the gate, (T, N), that must be usable too: the layer
+    itself, or the one on which it depends. ``words`` are two quality words of up to 16 bits,
+    (T, N), perhaps the same one twice. ``policy`` is the fill of the gate and of each word; rules,
+    (R, 4) uint32; the lowest and highest usable value of the gate, then of the layer. With
+    ``other_order`` the bytes of values of two stand the other way round.
 
-    The answer counts the pixel-dates lost to fill, to each rule and to the range, the first that
-    applies, and last those that were added.
+    The answer, (R + 3,) int64, counts the pixel-dates lost to fill, to each rule and to the range,
+    the first that applies, and last those that were added. It stays where the layers are.
     """
     fills, rules, ranges = policy
+    stored, gate = layers
     home = namespace(stored)
     table = home.zeros((max(1, chunks(stored.shape[1])), rules.shape[0] + 3), np.int64)
-    _layer(stored, gate, *words, fills, rules, ranges, sums, counts, table)
-    found: list[int] = table.sum(axis=0).tolist()
-    return found
+    _layer(stored, gate, *words, other_order, fills, rules, ranges, sums, counts, table)
+    return table.sum(axis=0)

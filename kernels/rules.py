@@ -163,17 +163,22 @@ def _census_gpu(
 _census = Kernel(_census_cpu, _census_gpu, lambda first, *_: first.shape[1])
 
 
-def census(first: Any, second: Any, fills: tuple[int, int], rules: Any, whole: int) -> list[int]:
+def census(
+    words: tuple[Any, Any],
+    fills: tuple[int, int],
+    rules: Any,
+    whole: int,
+    other_order: bool = False,
+) -> Any:
     """Count the pixel-dates of two words, (T, N) uint16 and uint32, that are lost, and to what.
 
     First to fill, then to each of the ``whole`` first rules, (R, 4) uint32, that a pixel-date
-    breaks before any other; the rules after them are each counted among all that is left. Both
-    words in this machine's byte order or both in the other.
+    breaks before any other; the rules after them are each counted among all that is left. With
+    ``other_order`` the bytes of both words stand the other way round. The answer, (R + 1,) int64,
+    stays where the words are: to fetch it from a GPU is to wait for the GPU.
     """
-    other = not first.dtype.isnative
-    if other:
-        first, second = (word.view(f"u{word.dtype.itemsize}") for word in (first, second))
+    first, second = words
+    empties = np.uint32(fills[0]), np.uint32(fills[1])
     table = namespace(first).zeros((max(1, chunks(first.shape[1])), rules.shape[0] + 1), np.int64)
-    _census(first, second, other, (np.uint32(fills[0]), np.uint32(fills[1])), rules, whole, table)
-    found: list[int] = table.sum(axis=0).tolist()
-    return found
+    _census(first, second, other_order, empties, rules, whole, table)
+    return table.sum(axis=0)

@@ -2,7 +2,7 @@
 """Seasonal sums of what may be used, exact in integers: years and tiles combine by addition."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -90,7 +90,7 @@ class _Sum:
         self.shape = shape
         self.policy = policy
         self.observations = 0
-        self._losses: Counter[str] = Counter()
+        self._lost: dict[tuple[str, ...], Any] = {}
         self._sums: Any = None
         self._counts: Any = None
 
@@ -121,9 +121,17 @@ class _Sum:
         """Axes between the dates and the pixels of a layer."""
         return ()
 
-    def _lose(self, reasons: Iterable[str], lost: Iterable[int]) -> None:
-        for reason, pixels in zip(reasons, lost, strict=True):
-            self._losses[reason] += pixels
+    def _lose(self, reasons: tuple[str, ...], lost: Any) -> None:
+        """Count what was lost to each reason where it was found: no device is waited for."""
+        self._lost[reasons] = self._lost[reasons] + lost if reasons in self._lost else lost
+
+    @property
+    def _losses(self) -> Counter[str]:
+        found: Counter[str] = Counter()
+        for reasons, lost in self._lost.items():
+            for reason, pixels in zip(reasons, lost.tolist(), strict=True):
+                found[reason] += pixels
+        return found
 
     def partial(self) -> Partial:
         """What was added so far; it shares its arrays with this sum."""
@@ -147,20 +155,20 @@ class ReflectanceSum(_Sum):
         super().__init__(shape, policy)
         self._rules = policy.bands()
 
-    def add(self, bands: Any, state: Any, qc: Any) -> None:
+    def add(self, bands: Any, state: Any, qc: Any, other_order: bool = False) -> None:
         """Add T dates in any order: (T, 7, h, w) int16, (T, h, w) uint16 and (T, h, w) uint32.
 
-        Bytes may be in either order; four dates a call, or more, are fastest.
+        Bytes may be in either order, as NumPy's types say or, for CuPy, which has none for it,
+        ``other_order``. Four dates a call, or more, are fastest.
         Raises InputError for a layer of another type or shape.
         """
         layers = {"bands": (bands, "i2"), "state": (state, "u2"), "qc": (qc, "u4")}
-        stored, states, words = _one_order(self._take(layers))
+        taken, other = _one_order(self._take(layers), other_order)
         tables = self._rules.tables
-        accumulate(stored, states, words, tables, self._sums, self._counts)
-        home = namespace(stored)
+        accumulate((taken[0], taken[1], taken[2]), tables, self._sums, self._counts, other)
         fills = int(tables.fills[0]), int(tables.fills[1])
-        table = home.asarray(self._rules.rules)
-        lost = census(states, words, fills, table, self._rules.whole)
+        table = namespace(*taken).asarray(self._rules.rules)
+        lost = census((taken[1], taken[2]), fills, table, self._rules.whole, other)
         self._lose(self._rules.reasons, lost)
 
     def _inner(self, name: str) -> tuple[int, ...]:
@@ -169,12 +177,12 @@ class ReflectanceSum(_Sum):
     def partial(self) -> Partial:
         """What was added so far; a band's loss to its range is what no other reason explains."""
         found = super().partial()
-        reasons = self._rules.reasons
-        whole = sum(self._losses[name] for name in dict.fromkeys(reasons[: self._rules.whole + 1]))
+        lost, reasons = Counter(found.losses), self._rules.reasons
+        whole = sum(lost[name] for name in dict.fromkeys(reasons[: self._rules.whole + 1]))
         offered = self.observations * self.shape[0] * self.shape[1] - whole
         used = found.counts.sum(axis=(1, 2), dtype=np.int64).tolist()
         ranges = {
-            f"range.{name}": offered - self._losses[f"qc.b{b + 1}"] - used[b]
+            f"range.{name}": offered - lost[f"qc.b{b + 1}"] - used[b]
             for b, name in enumerate(BANDS)
         }
         return Partial(
@@ -191,15 +199,16 @@ class GreennessSum(_Sum):
         super().__init__(shape, policy)
         self._rules = policy.ndvi()
 
-    def add(self, ndvi: Any, vi: Any, reliability: Any) -> None:
+    def add(self, ndvi: Any, vi: Any, reliability: Any, other_order: bool = False) -> None:
         """Add T dates in any order, (T, h, w) each: int16, uint16 and int8; either byte order.
 
         Raises InputError for a layer of another type or shape.
         """
         layers = {"ndvi": (ndvi, "i2"), "vi": (vi, "u2"), "reliability": (reliability, "i1")}
-        stored, *words = (_native(layer) for layer in self._take(layers))
-        *lost, _ = _add_layer(stored, stored, words, self._rules, self._sums[0], self._counts[0])
-        self._lose(self._rules.reasons, lost)
+        (stored, *words), other = _one_order(self._take(layers), other_order)
+        both = (stored, stored), (words[0], words[1])
+        lost = _add_layer(*both, self._rules, self._sums[0], self._counts[0], other)
+        self._lose(self._rules.reasons, lost[:-1])
 
 
 class HeatSum(_Sum):
@@ -211,28 +220,31 @@ class HeatSum(_Sum):
         super().__init__(shape, policy)
         self._rules = policy.lst(), policy.view_time()
 
-    def add(self, lst: Any, lst_qc: Any, view_time: Any) -> None:
+    def add(self, lst: Any, lst_qc: Any, view_time: Any, other_order: bool = False) -> None:
         """Add T dates in any order, (T, h, w) each: uint16, uint8 and uint8; either byte order.
 
         Raises InputError for a layer of another type or shape.
         """
         layers = {"lst": (lst, "u2"), "lst_qc": (lst_qc, "u1"), "view_time": (view_time, "u1")}
-        gate, word, clock = (_native(layer) for layer in self._take(layers))
-        words = [word, word]
-        heat, seen = self._rules
-        *lost, used = _add_layer(gate, gate, words, heat, self._sums[0], self._counts[0])
-        self._lose(heat.reasons, lost)
-        *_, timed = _add_layer(clock, gate, words, seen, self._sums[1], self._counts[1])
-        self._lose(seen.reasons[-1:], [used - timed])
+        (gate, word, clock), other = _one_order(self._take(layers), other_order)
+        words, (heat, seen) = (word, word), self._rules
+        lost = _add_layer((gate, gate), words, heat, self._sums[0], self._counts[0], other)
+        self._lose(heat.reasons, lost[:-1])
+        timed = _add_layer((clock, gate), words, seen, self._sums[1], self._counts[1], other)
+        self._lose(seen.reasons[-1:], lost[-1:] - timed[-1:])
 
 
 def _add_layer(
-    stored: Any, gate: Any, words: list[Any], policy: LayerRules, sums: Any, counts: Any
-) -> list[int]:
+    layers: tuple[Any, Any],
+    words: tuple[Any, Any],
+    policy: LayerRules,
+    sums: Any,
+    counts: Any,
+    other_order: bool,
+) -> Any:
     fills, table, ranges = policy.kernel
-    table = namespace(stored).asarray(table)
-    first, second = words
-    return accumulate_layer(stored, gate, (first, second), (fills, table, ranges), sums, counts)
+    rules = fills, namespace(*layers).asarray(table), ranges
+    return accumulate_layer(layers, words, rules, sums, counts, other_order)
 
 
 def _flat(name: str, layer: Any, kind: str, shape: tuple[int, ...]) -> Any:
@@ -252,7 +264,12 @@ def _native(layer: Any) -> Any:
     return layer if layer.dtype.isnative else layer.astype(layer.dtype.newbyteorder("="))
 
 
-def _one_order(layers: list[Any]) -> list[Any]:
-    """The layers in one byte order: as they come where they agree, which needs no copy."""
-    orders = {layer.dtype.isnative for layer in layers}
-    return layers if len(orders) == 1 else [_native(layer) for layer in layers]
+def _one_order(layers: list[Any], other_order: bool) -> tuple[list[Any], bool]:
+    """The layers, typed in this machine's byte order, and whether their bytes are in the other.
+
+    As they come where they agree, which needs no copy.
+    """
+    orders = {layer.dtype.isnative for layer in layers if layer.dtype.itemsize > 1}
+    if other_order or orders == {False}:
+        return [layer.view(layer.dtype.newbyteorder("=")) for layer in layers], True
+    return [_native(layer) for layer in layers], False

@@ -19,7 +19,7 @@ SIGNATURES = {
     quality._native: (int16[:, :, ::1], *bands),
     quality._swapped: (uint16[:, :, ::1], *bands),
     layers._layer: (
-        *(int16[:, ::1], int16[:, ::1], uint16[:, ::1], uint8[:, ::1]),
+        *(int16[:, ::1], int16[:, ::1], uint16[:, ::1], uint8[:, ::1], boolean),
         types.UniTuple(int64, 3),
         uint32[:, ::1],
         types.UniTuple(int64, 4),
