@@ -30,8 +30,8 @@ Grow = Callable[
 ]
 """``grown``, or another engine that may keep no record of what its trees have not drawn."""
 
-TRAIN, VALID, BLANK = "train", "valid", "blank"
-"""Values of the column ``split``."""
+TRAIN, VALID, REST, BLANK = "train", "valid", "rest", "blank"
+"""Values of the column ``split``: ``rest`` is complete, and not drawn where a sample is taken."""
 
 
 @dataclass(frozen=True)
@@ -65,16 +65,18 @@ class Forest:
 
 
 def split(table: pd.DataFrame, drivers: Sequence[str], settings: ForestSettings) -> pd.Series:
-    """``train``, ``valid`` or ``blank``, (n,), for each row of ``table``.
+    """``train``, ``valid``, ``rest`` or ``blank``, (n,), for each row of ``table``.
 
-    A row is blank where the index or a driver is missing. Of the others a share of
-    ``settings.validation`` is drawn to validate.
+    A row is blank where the index or a driver is missing. Of the others, or of the
+    ``settings.sample`` that are drawn of them, a share of ``settings.validation`` is drawn to
+    validate.
     """
     complete = np.isfinite(table[["rsei", *drivers]].to_numpy(np.float64)).all(axis=1)
     rows = np.flatnonzero(complete)
-    drawn = np.random.default_rng(settings.seed).permutation(rows)
-    out = np.where(complete, TRAIN, BLANK).astype(object)
-    out[drawn[: round(settings.validation * rows.size)]] = VALID
+    drawn = np.random.default_rng(settings.seed).permutation(rows)[: settings.sample]
+    out = np.where(complete, REST, BLANK).astype(object)
+    out[drawn] = TRAIN
+    out[drawn[: round(settings.validation * drawn.size)]] = VALID
     return pd.Series(out, index=table.index, name="split")
 
 
@@ -98,7 +100,7 @@ def forest(
         found = f"expected forest.mtry of at most the {most} drivers, found {settings.mtry}"
         raise StudyError(f"{area}: {found}")
     data = _Sample.of(table, drivers, area)
-    learn, judge = np.flatnonzero(data.train), np.flatnonzero(~data.train)
+    learn, judge = np.flatnonzero(data.train), np.flatnonzero(data.valid)
     trees, unseen = grow(*data.learnt(learn), settings.trees, settings.mtry, settings.seed)
     in_sample = trees.predict(data.values, put=put)
     predicted, explained, judges = in_sample.copy(), np.nan, judge
@@ -108,16 +110,16 @@ def forest(
     judged = np.ones((trees.count, judge.size), bool) if unseen is None else unseen
     own = data.values[judges], data.rsei[judges]
     added = added_error(trees, *own, judged, settings.seed, put)
-    folds, far = data.by_blocks(settings, put, grow)
+    near, folds, far = data.by_blocks(settings, put, grow)
     scores = {"var_explained": explained} | vars(Scores.of(data.rsei[judge], predicted[judge]))
-    scores["r2_block"] = Scores.of(data.rsei, far).r2
+    scores["r2_block"] = Scores.of(near, far).r2
     return Forest(
         trees,
         data.summary(settings, scores),
         importance(trees, added, "validation" if unseen is None else "oob"),
         rank_stability(trees, added, settings.seed),
         bias_by_decile(data.rsei[judge], predicted[judge]),
-        by_fold(folds, data.rsei, far),
+        by_fold(folds, near, far),
         data.residual_moran(predicted),
         data.maps(predicted, in_sample),
     )
@@ -191,12 +193,14 @@ class _Sample:
     x: Floats
     y: Floats
     train: Flags
+    valid: Flags
 
     @classmethod
     def of(cls, table: pd.DataFrame, drivers: Sequence[str], area: str) -> "_Sample":
         """The rows of ``table`` that are not blank."""
         rows = table[table["split"] != BLANK]
-        if len(rows) < FEWEST:
+        train, valid = ((rows["split"] == part).to_numpy() for part in (TRAIN, VALID))
+        if np.count_nonzero(train | valid) < FEWEST:
             raise InputError(
                 f"{area}: expected at least {FEWEST} pixels with RSEI and all of "
                 f"{', '.join(drivers)}, found {len(rows)}; see which driver is blank"
@@ -205,7 +209,7 @@ class _Sample:
         if rsei.min() == rsei.max():
             raise InputError(f"{area}: expected RSEI to differ, found {rsei[0]:g} in every pixel")
         values = np.ascontiguousarray(rows[list(drivers)].to_numpy(np.float32))
-        return cls(tuple(drivers), values, rsei, x, y, (rows["split"] == TRAIN).to_numpy())
+        return cls(tuple(drivers), values, rsei, x, y, train, valid)
 
     def learnt(self, rows: NDArray[np.intp]) -> tuple[tuple[str, ...], NDArray[np.float32], Floats]:
         """What a forest is grown on: the drivers, and their values and RSEI in some rows."""
@@ -217,7 +221,7 @@ class _Sample:
             "trees": settings.trees,
             "mtry": settings.mtry,
             "n_train": int(self.train.sum()),
-            "n_valid": int((~self.train).sum()),
+            "n_valid": int(self.valid.sum()),
         }
         names = ("var_explained", "r2", "rmse", "mae", "r2_block")
         return pd.DataFrame([row | {name: scores[name] for name in names}])
@@ -235,13 +239,16 @@ class _Sample:
 
     def by_blocks(
         self, settings: ForestSettings, put: Put, grow: Grow
-    ) -> tuple[NDArray[np.intp], Floats]:
-        """The fold of each row, and its prediction by a forest that has not seen its block."""
+    ) -> tuple[Floats, NDArray[np.intp], Floats]:
+        """RSEI, fold and prediction, by a forest that has not seen its block, of each drawn row."""
+        drawn = np.flatnonzero(self.train | self.valid)
 
         def predict(learn: NDArray[np.intp], judge: NDArray[np.intp]) -> Floats:
             trees = min(settings.trees, settings.block_trees)
             rule = trees, settings.mtry, settings.seed
-            return grow(*self.learnt(learn), *rule)[0].predict(self.values[judge], put=put)
+            found = grow(*self.learnt(drawn[learn]), *rule)[0]
+            return found.predict(self.values[drawn[judge]], put=put)
 
-        folds = blocks(self.x, self.y, settings.block, settings.folds, settings.seed)
-        return folds, cross_validated(folds, predict)
+        place = self.x[drawn], self.y[drawn]
+        folds = blocks(*place, settings.block, settings.folds, settings.seed)
+        return self.rsei[drawn], folds, cross_validated(folds, predict)

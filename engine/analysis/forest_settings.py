@@ -23,8 +23,10 @@ class ForestSettings(Settings):
     """Drivers tried at each split."""
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.3
     """Share of the pixels kept for validation."""
+    sample: Annotated[int, Field(ge=100)] | None = None
+    """Most pixels to train and validate on, drawn at random: for areas as large as a nation."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
-    """Seed of every random choice: split, trees, permutations and folds."""
+    """Seed of every random choice: sample, split, trees, permutations and folds."""
     tuning_mtry: tuple[Tried, ...] = (2, 3, 4, 5)
     """Drivers tried at each split, in the table of out-of-bag errors; none for no table."""
     tuning_trees: tuple[Trees, ...] = (100, 250)

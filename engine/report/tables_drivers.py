@@ -25,7 +25,8 @@ OF_THE_DRIVERS = (
             measured("minea", "Share of mines in a window of 10 x 10 pixels"),
             text(
                 "split",
-                "train or valid; blank where a value is missing, or without a forest",
+                "train or valid; rest where a sample left it out; blank where a value is missing, "
+                "or without a forest",
                 blank=True,
             ),
         ),

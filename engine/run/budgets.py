@@ -17,7 +17,7 @@ GIB = 1 << 30
 REMEDIES: tuple[tuple[tuple[type, ...], str], ...] = (
     ((AreaAnalysis,), "take fewer epochs, or its provinces as areas (area.name_field)"),
     ((LayerTask, DriverTask), "set a coarser drivers.resolution, or take provinces as areas"),
-    ((ForestTask,), "set a coarser drivers.resolution or fewer forest.trees"),
+    ((ForestTask,), "set forest.sample, a coarser drivers.resolution or fewer forest.trees"),
 )
 """What a user can do about a task that needs too much, beside more memory."""
 

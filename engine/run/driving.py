@@ -106,7 +106,8 @@ class DriverTask:
         """The map, the layers that there are, and the split."""
         index = [need(store, *name.split(" ", 1)).key for name in self.inputs]
         found = {layer.name: marker.key for layer, marker in self._made(store)}
-        rule = self.rule and {"validation": self.rule.validation, "seed": self.rule.seed}
+        parts = {"validation", "seed", "sample"}
+        rule = self.rule and self.rule.model_dump(include=parts, exclude_none=True)
         how = self.ground.key() | {"split": rule, "name": self.ground.place.area.name}
         how |= {"layers": {one.name: _described(one) for one in self.layers}}
         return Key(self.stage, self.name, ALGORITHM, how, found | {"rsei": " ".join(index)})

@@ -107,12 +107,17 @@ class ForestTask:
     @property
     def write(self) -> int:
         """Bytes of the trees, which hold a node and a half for each pixel, and of the map."""
-        return self.ground.window.size * (12 * self.settings.trees + 12)
+        return self._rows * 12 * self.settings.trees + self.ground.window.size * 12
 
     @property
     def memory(self) -> int:
         """Bytes of the trees while they grow, of their votes, and of what judges them."""
-        return self.ground.count * self.settings.trees * 150 + (1 << 29)
+        return self._rows * self.settings.trees * 150 + self.ground.count * 200 + (1 << 29)
+
+    @property
+    def _rows(self) -> int:
+        """Most pixels that the trees may see."""
+        return min(self.ground.count, self.settings.sample or self.ground.count)
 
     def key(self, store: Store) -> Key:
         """The table and the settings."""

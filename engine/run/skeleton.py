@@ -36,6 +36,7 @@ EXAMPLES: dict[str, Any] = {
     "zones": "districts.gpkg",
     "zones_field": "NAME",
     "published": "published.csv",
+    "sample": 100_000,
     "device_memory": "16 GiB",
 }
 """What a key without a default may be."""

@@ -53,6 +53,25 @@ def test_split_is_by_share_and_seed(table: pd.DataFrame) -> None:
     assert (other != table["split"]).mean() > 0.2
 
 
+def test_a_sample_is_all_that_a_forest_sees_but_not_all_that_it_maps(table: pd.DataFrame) -> None:
+    some = FEW.model_copy(update={"sample": 300, "trees": 20})
+    parts = forests.split(table, NAMES, some)
+    assert parts.value_counts().to_dict() == {"rest": 597, "train": 210, "valid": 90, "blank": 3}
+    rows = table.assign(split=parts)
+    found = forests.forest(rows, NAMES, some, "Demo")
+    alone = forests.forest(rows[parts != "rest"], NAMES, some, "Demo")
+    for name in ("scores", "importance", "stability", "bias", "block_cv"):
+        pd.testing.assert_frame_equal(getattr(found, name), getattr(alone, name))
+    assert len(found.maps) == 897 and np.isfinite(found.maps["predicted"]).all()
+    drawn = (parts[parts != "blank"] != "rest").to_numpy()
+    pd.testing.assert_frame_equal(found.maps[drawn].reset_index(drop=True), alone.maps)
+
+
+def test_a_sample_of_more_than_there_is_changes_nothing(table: pd.DataFrame) -> None:
+    all_of_them = FEW.model_copy(update={"sample": 897})
+    assert forests.split(table, NAMES, all_of_them).equals(table["split"])
+
+
 def test_predictions_are_scikit_learns(table: pd.DataFrame, forest: forests.Forest) -> None:
     rows = table[table["split"] != "blank"]
     train = rows[rows["split"] == "train"]
