@@ -85,7 +85,7 @@ TIMED = (
     ),
     (
         "forest",
-        "forest and R's importance, 100 trees, 10,000 rows",
+        "forest and R's importance, 1000 trees, 10,000 rows",
         "rsei fit + importance",
         {
             "R randomForest": "R randomForest, fit + importance",
