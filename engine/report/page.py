@@ -18,6 +18,7 @@ from .clearness import Clear, clear_shares
 from .drift import drifted, view_times
 from .figures import OF_AN_AREA, OF_THE_RUN, Sketch
 from .findings import Findings, Site
+from .methods import methods, references
 from .overlays import LEVELS, TREND_LEVELS, data_url, overlay, shrunk
 from .published import published
 from .style import CHANGE_MAP, MINES, ONE_COLUMN, RSEI_MAP, RULES
@@ -94,7 +95,8 @@ def _page(findings: Findings, data: Markup, clear: list[Clear], detail: tuple[in
         quality=_quality(findings),
         epochs=epochs,
         compared=compared,
-        methods=wording.methods(findings),
+        methods=(told := methods(findings)),
+        references=references(told),
         provenance=wording.provenance(findings),
         listed=LISTED,
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run found, in plain words: verdicts, warnings, methods and provenance."""
+"""What a run found, in plain words: verdicts, warnings and provenance."""
 
 import hashlib
 import json
@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from .figures_study import limits, source, water
 from .findings import Findings, Site
 
 RULES = {
@@ -139,42 +138,6 @@ def comparison(series: pd.DataFrame | None) -> tuple[list[str], list[list[Any]]]
         for area, means in zip(wide.index, wide.to_numpy())
     ]
     return epochs, cells
-
-
-def methods(findings: Findings) -> list[str]:
-    """How the results were made, a paragraph each, ready to cite."""
-    settings, version = findings.settings, findings.record["versions"].get("rsei", "")
-    granules, index = settings["granules"], settings["rsei"]
-    names = ", ".join(findings.products) or "the user's own rasters"
-    first, last = granules["season"]
-    years = 2 * granules["reach"] + 1
-    span = "of that year" if years == 1 else f"of {years} years centred on it"
-    given = settings["quality"]["fields"]
-    own = f", with the user's own rules for {', '.join(given)}" if given else ""
-    return [
-        f"The remote sensing ecological index (RSEI; Xu, 2013) was computed with rsei {version} "
-        f"from MODIS composites ({names}; collection {granules['collection']}). Each epoch is the "
-        f"mean of all valid observations of the season from {first} to {last} (month-day; "
-        f"composites belonging by their {granules['membership']}) {span}, as the sum over the "
-        "number of observations of each band. Observations were masked on the products' quality "
-        f"bits (preset “{settings['quality']['preset']}”{own}), each band by its own.",
-        f"Four indicators were derived: greenness ({_in_text(settings, 'greenness', 'NDVI')}), "
-        "wetness (tasselled cap coefficients for MODIS; Lobser and Cohen, 2007), dryness (NDBSI, "
-        "the mean of soil index and index-based built-up index) and heat "
-        f"({_in_text(settings, 'heat', 'land surface temperature')}). Ratio indices needed a mean "
-        f"reflectance of at least {settings['indicators']['floor']:g}. A pixel entered where all "
-        f"four were valid and its centre lay in the area; {water(settings)}.",
-        f"The indicators were normalised ({limits(index)}; scope: {index['normalisation']}) and "
-        f"reduced to the first principal component of their covariance (scope: {index['pca']}). "
-        f"Its sign was chosen by the rule “{index['direction']}” "
-        f"({RULES.get(index['direction'], '')}), the whole vector kept or turned. RSEI is that "
-        "component scaled to 0 … 1, larger being better. Where the scope is one epoch, a change "
-        "between epochs mixes real change with the scaling anew.",
-    ]
-
-
-def _in_text(settings: Mapping[str, Any], name: str, what: str) -> str:
-    return source(settings, name, what).replace("\n", " ")
 
 
 def provenance(findings: Findings) -> dict[str, Any]:

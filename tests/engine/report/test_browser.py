@@ -73,7 +73,9 @@ def test_it_starts_with_the_last_epoch(browser: Any, findings: Findings) -> None
 def test_pictures_are_there_before_one_scrolls(browser: Any) -> None:
     """For the printer, and so that a link into the page leads where it should."""
     until(browser, "return [...document.images].every((one) => one.complete)")
-    empty = "return [...document.querySelectorAll('figure img')].filter(i => !i.naturalWidth).length"
+    empty = (
+        "return [...document.querySelectorAll('figure img')].filter(i => !i.naturalWidth).length"
+    )
     assert browser.execute_script(empty) == 0
     squeezed = """
     return [...document.querySelectorAll("figure img")].map((one) => [
