@@ -136,16 +136,22 @@ def differing(folder: Path, kind: str, preset: str) -> list[str]:
     ]
 
 
+def timed(number: int) -> bool:
+    """Whether the writer of this trial is killed at a random time, and not at a point."""
+    return number % 3 == 2
+
+
 def trial(root: Path, stores: type[Store], number: int, duration: float) -> tuple[bool, list[str]]:
     """Whether the writer died, and what was wrong afterwards."""
     dice, folder = random.Random(number), root / str(number)
     if dice.random() < 0.5:  # an older result with another setting, to be replaced
         for kind in KINDS:
             make(Store(folder), kind, "standard")
-    if number % 3 == 2:
+    if timed(number):
         died = killed(stores(folder), dice.uniform(0, duration))
     else:
-        point, die = POINTS[number % len(POINTS)], (hard_exit, sigkill)[number // 6 % 2]
+        turn = number - number // 3
+        point, die = POINTS[turn % len(POINTS)], (hard_exit, sigkill)[turn // len(POINTS) % 2]
         died = killed(stores(folder, disk=Doomed(point, dice.randrange(5), die)), None)
     wrong = faults(folder)
     shutil.rmtree(folder)
@@ -161,8 +167,11 @@ def main(root: Path, trials: int, stores: type[Store]) -> None:
         durations.append(time.perf_counter() - start)
     run = partial(trial, root, stores, duration=min(durations))
     outcomes = [run(number) for number in range(trials)]
-    died = sum(dead for dead, _ in outcomes)
-    print(json.dumps({"died": died, "wrong": [line for _, wrong in outcomes for line in wrong]}))
+    deaths: dict[bool, list[bool]] = {True: [], False: []}
+    for number, (died, _) in enumerate(outcomes):
+        deaths[timed(number)].append(died)
+    counts = {"timed": sum(deaths[True]), "missed": deaths[False].count(False)}
+    print(json.dumps(counts | {"wrong": [line for _, wrong in outcomes for line in wrong]}))
 
 
 if __name__ == "__main__":

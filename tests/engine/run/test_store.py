@@ -377,7 +377,7 @@ def trials(request: pytest.FixtureRequest) -> Iterator[int]:
 def test_a_crash_at_any_moment_loses_and_corrupts_nothing(tmp_path: Path, trials: int) -> None:
     outcome = crash_trials(tmp_path, str(trials))
     assert outcome["wrong"] == []
-    assert outcome["died"] > 0.8 * trials
+    assert outcome["missed"] == 0 and outcome["timed"] > 0
 
 
 def test_the_crash_trials_would_find_a_careless_store(tmp_path: Path) -> None:
