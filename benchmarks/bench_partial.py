@@ -159,7 +159,7 @@ def task_of(folder: Path) -> PartialTask:
 
 def decode(task: PartialTask) -> None:
     """Read every layer of every date in batches, and do nothing with them."""
-    for _ in task.batches("reflectance", task.shelf.window, []):
+    for _ in task.batches("reflectance", task.shelf.window, [], "cpu"):
         pass
 
 

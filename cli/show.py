@@ -114,7 +114,7 @@ def print_layer(layer: dict[str, Any]) -> None:
 
 def doctor(as_json: AsJson = False) -> None:
     """Show the machine, and what is missing on it."""
-    from ..engine.run.devices import facts
+    from ..engine.run.doctor import facts
 
     found = facts(Path())
     if as_json:

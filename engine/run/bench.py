@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a machine does with whole tiles: each stage apart, and decode and calculation together."""
 
-import datetime as dt
 import json
-import shutil
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -14,63 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...kernels.launch import cores
-from ...kernels.trend import trend
-from ...kernels.zonal import LabelSums, Runs
-from ..index.area import Projection
-from ..index.composite import Partial, ReflectanceSum
-from ..index.indicators import Block, IndicatorSettings, Layers, epoch_block
-from ..index.quality import Policy
-from ..index.rsei import project
-from ..index.season import Season
 from ..sources.errors import StudyError
-from ..sources.granules import Granule, catalogue
-from ..sources.grids import SINUSOIDAL_500M, Window, tile_window
-from ..sources.simulated_granules import Header, write_granule
-from ..sources.simulated_stack import rough, stack
-from .devices import choice, gpus, home, memory, processor, settled, versions
-from .partials import PartialTask, on_device
-from .store import Store
-from .survey import Shelf
-from .tasks import carry_out
-
-TILE, YEAR = "h27v05", 2019
-
-FILES = 4
-"""Granules that are simulated; more dates read them again."""
+from .devices import choice, gpus, home, memory, pinned, processor, settled, versions
+from .scenes import FROM_HOST, ON_CORES, BenchOptions, Scenes, Work
 
 COPY = 1 << 28
 """Bytes that are copied to measure the memory: beyond every cache."""
 
-ZONES, EPOCHS = 31, 22
-"""Zones of the zonal sums, and layers of the trend: a province, and the study's years."""
+COMPILED = ("mask and add", "indicators and moments", "index", "zonal sums", "trend")
+"""Stages whose first go on a GPU is longer by the compiling of their kernels."""
 
 WORSE = 0.8
 """A stage has become slower where its share of the copy rate is below this times the last one's."""
-
-BANDS = tuple(f"sur_refl_b0{band}" for band in range(1, 8))
-STATE, QC = "sur_refl_state_500m", "sur_refl_qc_500m"
-
-Work = Callable[[], Any]
-
-
-@dataclass(frozen=True)
-class BenchOptions:
-    """What is measured."""
-
-    side: int = 2400
-    """Rows and columns of the tile."""
-
-    dates: int = 16
-    """Dates of the season."""
-
-    repeats: int = 3
-    """Times that each stage is done, after once to compile; the median counts."""
-
-    device: str = "auto"
-    """``cpu``, ``cuda``, or ``auto``: the GPU where there is one."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +45,14 @@ class Timed:
     """Median time."""
 
     copied: float
-    """Bytes that this device copies in a second, read and written."""
+    """Bytes in a second that bound it: what this device copies, read and written; or what comes
+    to it from pinned memory of the host."""
+
+    bound: str = "copy"
+    """Which of the two: ``copy`` or ``pinned copy``."""
+
+    begun: float = 0.0
+    """Time of the first go, which compiles."""
 
     @property
     def rate(self) -> float:
@@ -105,6 +67,7 @@ class Timed:
             "seconds": self.seconds,
             "gb_per_s": self.rate / 1e9,
             "mpixel_dates_per_s": self.pixel_dates / self.seconds / 1e6,
+            "bound": self.bound,
             "of_copy": self.rate / self.copied,
         }
 
@@ -119,14 +82,21 @@ def bench(options: BenchOptions, folder: Path) -> dict[str, Any]:
             "bench: expected a side of 64 to 2400, and one date and repeat or more, found "
             f"{options.side}, {options.dates} and {options.repeats}"
         )
+    begun = time.perf_counter()
     device = choice(options.device, 1 << 62).device  # type: ignore[arg-type]
-    scenes = Scenes.made(options, folder, device)
     xp = home(device)
-    copied = 2 * COPY / _median(partial(_copy, *_two(xp)), options.repeats, xp)
-    stages = [
-        Timed(name, size, pixels, _median(work, options.repeats, xp), copied)
-        for name, size, pixels, work in scenes.stages()
-    ]
+    xp.zeros(1)
+    settled(xp)
+    opened = time.perf_counter() - begun
+    scenes = Scenes.made(options, folder, device)
+    rates = {"copy": 2 * COPY / _times(partial(_copy, *_two(xp)), options.repeats, xp)[0]}
+    if device == "cuda":
+        rates["pinned copy"] = COPY / _times(_from_pinned(xp), options.repeats, xp)[0]
+    stages = []
+    for name, size, pixels, work in scenes.stages():
+        seconds, first = _times(work, options.repeats, xp)
+        bound = "pinned copy" if name in FROM_HOST else "copy"
+        stages.append(Timed(name, size, pixels, seconds, rates[bound], bound, first))
     return {
         "machine": {
             "processor": processor(),
@@ -136,20 +106,41 @@ def bench(options: BenchOptions, folder: Path) -> dict[str, Any]:
         },
         "versions": versions(),
         "options": options.__dict__ | {"device": device},
-        "copy_gb_per_s": copied / 1e9,
+        "copy_gb_per_s": rates["copy"] / 1e9,
+        "pinned_copy_gb_per_s": rates["pinned copy"] / 1e9 if device == "cuda" else None,
+        "gpu": _worth(stages, opened, scenes.stored) if device == "cuda" else None,
         "stages": [stage.record() for stage in stages],
     }
 
 
-def _median(work: Work, repeats: int, xp: Any) -> float:
-    """Seconds of ``work``, the device's part included; once before, which compiles."""
+def _worth(stages: list[Timed], opened: float, stored: int) -> dict[str, float | None]:
+    """What the GPU takes to start, s, and the bytes of granules from which it pays for that.
+
+    It opens once, and every process compiles its kernels; then it saves, on each byte of a
+    granule, the difference of the two ways of the same dates. None where it saves nothing.
+    """
+    of = {stage.stage: stage for stage in stages}
+    start = opened + sum(max(0.0, of[name].begun - of[name].seconds) for name in COMPILED)
+    saved = (of[ON_CORES].seconds - of["decode, mask and add"].seconds) / stored
+    return {"start_s": start, "worth_bytes": start / saved if saved > 0 else None}
+
+
+def _from_pinned(xp: Any) -> Work:
+    """A copy to the GPU from memory that is pinned, which nothing on this way can beat."""
+    source, target = pinned(0, COPY), xp.empty(COPY, np.uint8)
+    source[:] = 1  # memory that was never written is not there yet
+    return lambda: target.data.copy_from_host_async(source.ctypes.data, COPY)
+
+
+def _times(work: Work, repeats: int, xp: Any) -> tuple[float, float]:
+    """Seconds of ``work``, the device's part included: the median, and of the first go before."""
     taken = []
     for _ in range(repeats + 1):
         begun = time.perf_counter()
         work()
         settled(xp)
         taken.append(time.perf_counter() - begun)
-    return statistics.median(taken[1:])
+    return statistics.median(taken[1:]), taken[0]
 
 
 def _two(xp: Any) -> tuple[Any, Any]:
@@ -168,118 +159,6 @@ def _copy(source: Any, target: Any) -> None:
         list(pool.map(lambda cut: np.copyto(target[cut], source[cut]), cuts))
 
 
-@dataclass(frozen=True)
-class Scenes:
-    """What the stages work on."""
-
-    task: PartialTask
-    """The partial of a tile and year."""
-
-    stacks: Mapping[str, NDArray[Any]]
-    """Stored layers of every date, on the host, as HDF4 keeps them."""
-
-    added: Partial
-    """Their sums."""
-
-    run: Path
-    """Folder of the run that commits the partial."""
-
-    device: str
-    """Where it is calculated."""
-
-    @classmethod
-    def made(cls, options: BenchOptions, folder: Path, device: str) -> "Scenes":
-        """Write the granules, unless they are there, and read them once."""
-        granules = _granules(folder / f"granules-{options.side}", options)
-        shelf = Shelf(TILE, YEAR, _window(options.side), {"reflectance": granules})
-        season = Season().model_dump(mode="json")
-        budget = (memory() or 8 << 30) // 2
-        task = PartialTask(
-            shelf, Policy(), season, SINUSOIDAL_500M, None, folder, False, budget, device
-        )
-        read = task.batches("reflectance", shelf.window, [])
-        batches = [{name: layer.copy() for name, layer in batch.items()} for batch in read]
-        stacks = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-        return cls(task, stacks, task.added("reflectance")[0], folder / "run", device)
-
-    def stages(self) -> Iterator[tuple[str, int, int, Work]]:
-        """Name, bytes, pixels times dates, and work of each stage, in the order of a run."""
-        xp = home(self.device)
-        pixels, stored = self.task.shelf.window.size, sum(x.nbytes for x in self.stacks.values())
-        dates = pixels * len(self.stacks["bands"])
-        sums = 7 * pixels * 5
-        yield "decode", stored, dates, self._decode
-        if self.device == "cuda":
-            native = [on_device(layer, xp) for layer in self.stacks.values()]
-            yield "copy to the GPU", stored, dates, lambda: [xp.asarray(layer) for layer in native]
-        held = [xp.asarray(on_device(layer, xp)) for layer in self.stacks.values()]
-        yield "mask and add", stored + sums, dates, partial(self._add, held)
-        yield "decode, mask and add", stored + sums, dates, lambda: self.task.added("reflectance")
-        yield "partial, committed", stored + sums, dates, self._committed
-        layers, settings = self._layers(xp), IndicatorSettings(greenness="bands")
-        make = partial(epoch_block, layers, settings, 0.0)
-        yield "indicators and moments", pixels * (7 * 10 + 5 * 4 + 1), pixels, make
-        yield from self._later(xp, make())
-
-    def _later(self, xp: Any, block: Block) -> Iterator[tuple[str, int, int, Work]]:
-        """The stages after the indicators."""
-        pixels = self.task.shelf.window.size
-        how = Projection((0.4, 0.3, -0.5, -0.7), (0.0,) * 4)
-        call = partial(project, block.indicators, block.reason, how)
-        yield "index", pixels * (4 * 4 + 1 + 4), pixels, call
-        rsei0 = call()[0].reshape(-1)
-        side = self.task.shelf.window.width
-        labels = np.repeat(np.arange(side) * ZONES // side + 1, side).astype(np.int64)
-        runs = Runs.of(labels, ZONES).moved(xp.asarray)
-        yield "zonal sums", pixels * 4, pixels, lambda: LabelSums.of(rsei0, runs, 16.0)
-        times = xp.arange(EPOCHS, dtype=np.float32)
-        values = rsei0[None] + xp.sin(times)[:, None] * rsei0[None, ::-1]
-        out = xp.empty((3, pixels), np.float32)
-        size = pixels * 4 * (EPOCHS + 3)
-        yield "trend", size, pixels * EPOCHS, lambda: trend(values, times, 4, out)
-
-    def _decode(self) -> None:
-        for _ in self.task.batches("reflectance", self.task.shelf.window, []):
-            pass
-
-    def _add(self, held: list[Any]) -> None:
-        total = ReflectanceSum(self.task.shelf.window.shape, self.task.policy)
-        total.add(*held)
-
-    def _committed(self) -> None:
-        shutil.rmtree(self.run, ignore_errors=True)
-        carry_out(self.task, Store(self.run))
-
-    def _layers(self, xp: Any) -> Layers:
-        """The sums with heat of a rough surface."""
-        shape = self.task.shelf.window.shape
-        heat = 300 + 3 * rough(max(shape), 2.8, np.random.default_rng(1))
-        return Layers(
-            inside=xp.ones(shape, bool),
-            rasters={"lst": xp.asarray(heat.astype(np.float32))},
-            sums=xp.asarray(self.added.sums),
-            counts=xp.asarray(self.added.counts),
-        )
-
-
-def _window(side: int) -> Window:
-    whole = tile_window(TILE)
-    return Window(whole.top, whole.left, side, side)
-
-
-def _granules(folder: Path, options: BenchOptions) -> tuple[Granule, ...]:
-    """The dates of the season; each file stands for several."""
-    number = min(FILES, options.dates)
-    if not folder.is_dir() or len(list(folder.glob("*.hdf"))) < number:
-        scene = stack(options.side, number)
-        for t in range(number):
-            day = dt.date(YEAR, 6, 2) + dt.timedelta(8 * t)
-            layers = dict(zip(BANDS, scene.bands[t])) | {QC: scene.qc[t], STATE: scene.state[t]}
-            write_granule(folder, Header("MOD09A1.061", day, _window(options.side)), layers)
-    found = catalogue(folder).granules
-    return tuple(found[t % number] for t in range(options.dates))
-
-
 def report(found: Mapping[str, Any], last: Mapping[str, Any] | None = None) -> str:
     """The figures as a table in Markdown; with an earlier run's shares beside its own."""
     machine, options = found["machine"], found["options"]
@@ -288,7 +167,7 @@ def report(found: Mapping[str, Any], last: Mapping[str, Any] | None = None) -> s
     lines = [
         f"{machine['processor']}, {machine['cores']} cores, {gpu}; rsei "
         f"{found['versions']['rsei']}, {options['side']} x {options['side']} pixels, "
-        f"{options['dates']} dates; copy {found['copy_gb_per_s']:.1f} GB/s",
+        f"{options['dates']} dates; copy {found['copy_gb_per_s']:.1f} GB/s{_pinned(found)}",
         "",
         "| stage | MB | ms | GB/s | Mpixel-dates/s | of copy |" + (" before |" if last else ""),
         "|---|--:|--:|--:|--:|--:|" + ("--:|" if last else ""),
@@ -300,13 +179,32 @@ def report(found: Mapping[str, Any], last: Mapping[str, Any] | None = None) -> s
             f"{row['seconds'] * 1e3:.1f}",
             f"{row['gb_per_s']:.2f}",
             f"{row['mpixel_dates_per_s']:.0f}",
-            f"{row['of_copy']:.3f}",
+            f"{row['of_copy']:.3f}" + ("*" if row["bound"] == "pinned copy" else ""),
         ]
         if last:
             share = before.get(row["stage"])
             cells.append("-" if share is None else f"{share:.3f}")
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, "", _overlap(found)])
+    return "\n".join([*lines, "", _overlap(found), *_paid_off(found)])
+
+
+def _pinned(found: Mapping[str, Any]) -> str:
+    rate = found.get("pinned_copy_gb_per_s")
+    return (
+        f"; from pinned memory {rate:.1f} GB/s, of which stages with * are a share" if rate else ""
+    )
+
+
+def _paid_off(found: Mapping[str, Any]) -> list[str]:
+    """What the GPU has to be given to do, so that it is worth its start."""
+    gpu = found.get("gpu")
+    if not gpu:
+        return []
+    start = f"the GPU takes {gpu['start_s']:.1f} s to start"
+    if gpu["worth_bytes"] is None:
+        return [f'{start}, and saves nothing on the way from files to sums: take device = "cpu"']
+    least = f"{gpu['worth_bytes'] / 2**30:.2f} GiB"
+    return [f'{start}, and saves time from {least} of granules on: RSEI_GPU_WORTH="{least}"']
 
 
 def _overlap(found: Mapping[str, Any]) -> str:

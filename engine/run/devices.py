@@ -7,7 +7,6 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +14,22 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from ...kernels.launch import cores
-from ..sources.errors import MachineError
+import numpy as np
+from numpy.typing import NDArray
+
+from ..sources.errors import MachineError, StudyError
+from .study import in_bytes
 
 GPU_WORTH = 4 << 30
-"""Bytes to read from which a GPU saves time in spite of its start. An estimate until measured:
-on a tile-year of 8 granules (0.9 GB) decoding on the host takes longer than the computing."""
+"""Bytes to read from which a GPU saves time in spite of its start, unless ``RSEI_GPU_WORTH`` says
+what ``rsei bench`` has measured. An estimate: it has not been measured on any machine yet."""
+
+SHARE = 0.8
+"""Share of a GPU's free memory that a run may take, unless the study says how much: the rest is for
+the driver, compiled kernels, and the libraries of forests, which ask for their own."""
+
+RMM_UNIT = 256
+"""Bytes of which the size of a pool of RMM has to be a multiple."""
 
 LIBRARIES = (
     "numpy",
@@ -45,27 +54,8 @@ LIBRARIES = (
 """Distributions that results depend on."""
 
 
-@dataclass(frozen=True)
-class Extra:
-    """Libraries that one ability needs."""
-
-    ability: str
-    """What they allow."""
-
-    modules: tuple[str, ...]
-    """Modules to import."""
-
-    name: str
-    """The extra of ``rsei`` that installs them."""
-
-
-EXTRAS = (
-    Extra("calculation on a GPU", ("cupy", "numba_cuda"), "gpu"),
-    Extra("forests and several GPUs", ("cuml", "dask_cuda", "rmm"), "rapids"),
-    Extra("SHAP values of a forest", ("shap",), "shap"),
-    Extra("workers on Slurm", ("dask_jobqueue",), "hpc"),
-)
-"""What the base install leaves out."""
+SHORT = ("cudaErrorMemoryAllocation", "CUDA_ERROR_OUT_OF_MEMORY")
+"""How CUDA's runtime and its driver say that memory is too small."""
 
 CONTROL_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 """Where Linux keeps the limits of containers and batch jobs, and which of them hold for us."""
@@ -158,13 +148,53 @@ def choice(wanted: Literal["auto", "cpu", "cuda"], size: int) -> Choice:
     found = gpus()
     if wanted == "cuda":
         if not found:
-            raise MachineError(f'device: expected a GPU for "cuda", found none: {_lack()}')
+            raise MachineError(f'device: expected a GPU for "cuda", found none: {lack()}')
         return Choice("cuda", f"as asked for: {found[0].name}")
     if not found:
         return Choice("cpu", "there is no GPU that can be used")
-    if size < GPU_WORTH:
+    if size < worth():
         return Choice("cpu", f"{size / 2**30:.1f} GiB to read are too few for the GPU to pay off")
     return Choice("cuda", f"{size / 2**30:.1f} GiB to read: {found[0].name}")
+
+
+def worth() -> int:
+    """Bytes to read from which a GPU is taken. Raises StudyError for a variable of another form."""
+    text = os.environ.get("RSEI_GPU_WORTH")
+    try:
+        return in_bytes(text) if text else GPU_WORTH
+    except ValueError as error:
+        raise StudyError(f"RSEI_GPU_WORTH: {error}; rsei bench --device cuda says which") from error
+
+
+def device_memory(device: str, wanted: int | None) -> int | None:
+    """Bytes of ``device`` that a run may take beside the host's: as wanted, or what is free.
+
+    None for the cores, which have the host's alone.
+    """
+    if device == "cpu":
+        return None
+    free, _ = importlib.import_module("cupy").cuda.runtime.memGetInfo()
+    return wanted or int(SHARE * free)
+
+
+def limit_memory(size: int) -> None:
+    """Keep the arrays of this process on its GPU within ``size`` bytes, before the first is made.
+
+    In a pool of RMM where that is installed, so that cuML's arrays are in it too, or else in
+    CuPy's own. Where somebody has given CuPy a pool of RMM, as dask-cuda does, it stays.
+    """
+    cupy = importlib.import_module("cupy")
+    if importlib.util.find_spec("rmm") is None:
+        cupy.get_default_memory_pool().set_limit(size=size)
+        return
+    allocator = importlib.import_module("rmm.allocators.cupy").rmm_cupy_allocator
+    if cupy.cuda.get_allocator() is allocator:
+        return
+    whole = size // RMM_UNIT * RMM_UNIT
+    importlib.import_module("rmm").reinitialize(
+        pool_allocator=True, initial_pool_size=whole, maximum_pool_size=whole
+    )
+    cupy.cuda.set_allocator(allocator)
 
 
 def home(device: str) -> Any:
@@ -186,8 +216,38 @@ def settled(xp: Any) -> None:
         xp.cuda.Device().synchronize()
 
 
+_pinned: dict[int, NDArray[np.uint8]] = {}
+
+
+def pinned(place: int, size: int) -> NDArray[np.uint8]:
+    """``size`` bytes of pinned memory, which a GPU copies from while the cores go on; for CuPy.
+
+    Whoever asks for a ``place`` again is given the same memory: to pin a GB takes as long as to
+    read it. CuPy's own pool would keep a room of every size that was ever asked for.
+    """
+    if place not in _pinned or _pinned[place].nbytes < size:
+        _pinned.pop(place, None)
+        cupy = importlib.import_module("cupy")
+        cupy.get_default_pinned_memory_pool().free_all_blocks()
+        _pinned[place] = importlib.import_module("cupyx").empty_pinned(size, np.uint8)
+    return _pinned[place][:size]
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error means that a machine's or a GPU's memory is too small.
+
+    CuPy and RMM raise MemoryError for arrays. Pinned memory that cannot be had, and a kernel whose
+    own needs cannot be met, are errors of CUDA's runtime or driver, each of another type.
+    """
+    return isinstance(error, MemoryError) or any(name in str(error) for name in SHORT)
+
+
 def free_memory() -> None:
-    """Give back what nobody uses, on the host and from CuPy's pools; what is in use stays."""
+    """Give back what nobody uses, on the host and from CuPy's pools; what is in use stays.
+
+    A pool of RMM stays as large as it is, and is empty.
+    """
+    _pinned.clear()
     gc.collect()
     if cupy := sys.modules.get("cupy"):
         cupy.get_default_memory_pool().free_all_blocks()
@@ -204,7 +264,7 @@ def marked(name: str) -> Iterator[None]:
         yield
 
 
-def _lack() -> str:
+def lack() -> str:
     """What is missing for a GPU, and how to get it."""
     if importlib.util.find_spec("cupy") is None:
         return 'CuPy is not installed; `pip install "rsei[gpu]"`, or take device = "cpu"'
@@ -234,40 +294,3 @@ def processor() -> str:
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
-
-
-def facts(folder: Path) -> dict[str, Any]:
-    """The machine, as JSON values, with the space on the disk of ``folder``."""
-    return {
-        "system": platform.platform(),
-        "cores": cores(),
-        "memory": memory(),
-        "disk": {"folder": str(folder.absolute()), "free": _free(folder)},
-        "gpus": [gpu.__dict__ for gpu in gpus()],
-        "gpu_needs": None if gpus() else _lack(),
-        "versions": versions(),
-        "missing": [name for name in LIBRARIES if version(name) is None],
-        "optional": [_state(extra) for extra in EXTRAS],
-    }
-
-
-def _free(folder: Path) -> int | None:
-    """Free bytes on the disk of ``folder``, or of the folder it would be made in."""
-    for place in (folder, *folder.absolute().parents):
-        if place.is_dir():
-            return shutil.disk_usage(place).free
-    return None
-
-
-def _state(extra: Extra) -> dict[str, Any]:
-    lacking = list(_lacking(extra))
-    return {
-        "ability": extra.ability,
-        "installed": not lacking,
-        "lacking": lacking,
-        "install": f'pip install "rsei[{extra.name}]"',
-    }
-
-
-def _lacking(extra: Extra) -> Iterator[str]:
-    yield from (name for name in extra.modules if importlib.util.find_spec(name) is None)

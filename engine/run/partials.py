@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stage ``partial``: each granule is read once, into the exact sums of its tile and year."""
 
+import functools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +22,9 @@ from ..sources.geotiff import Form, read_geotiff, write_geotiff
 from ..sources.granules import Granule, read
 from ..sources.grids import Lattice, Window
 from ..sources.products import products
-from .devices import home, marked, on_host
+from .devices import marked, on_host
 from .store import Draft, Key, Store
+from .streaming import Layout, Stacks, streamed
 from .survey import Shelf, Survey
 from .tasks import fingerprints
 
@@ -187,42 +190,33 @@ class PartialTask:
         window = self.window(role)
         total = SUMS[role](window.shape, self.policy)
         bad: list[dict[str, str]] = []
-        for stacks in self.batches(role, window, bad):
-            xp = home(self.device)
-            if len(next(iter(stacks.values()))):
-                with marked("copy"):
-                    layers = [xp.asarray(on_device(stack, xp)) for stack in stacks.values()]
-                with marked("mask and add"):
-                    total.add(*layers)
+        other = swapped(self.shelf.granules[role])
+        with closing(self.batches(role, window, bad, self.device)) as batches:
+            for layers in batches:
+                if len(layers[0]):
+                    with marked("mask and add"):
+                        total.add(*layers, other_order=other)
         return on_host(total.partial()), bad
 
     def batches(
-        self, role: str, window: Window, bad: list[dict[str, str]]
-    ) -> Iterator[dict[str, NDArray[Any]]]:
-        """Stacks of up to ``batch`` dates, each good until the next is asked for.
-
-        The next is read while one is added, in turn into two rooms: memory that is fresh for every
-        stack would cost a tenth of the time.
-        """
+        self, role: str, window: Window, bad: list[dict[str, str]], device: str
+    ) -> Generator[list[Any]]:
+        """Stacks of up to ``batch`` dates on ``device``, each good until the next is asked for."""
         granules, dates = self.shelf.granules[role], self.batch
-        groups = [granules[i : i + dates] for i in range(0, len(granules), dates)]
-        rooms = [room(role, granules, dates, window) for _ in groups[:2]]
-        with ThreadPoolExecutor(1, "read") as reader:
-            coming = reader.submit(self._stacked, role, groups[0], window, rooms[0], bad)
-            for n, group in enumerate(groups[1:], 1):
-                stacks = coming.result()
-                coming = reader.submit(self._stacked, role, group, window, rooms[n % 2], bad)
-                yield stacks
-            yield coming.result()
+        fills = [
+            functools.partial(self._stacked, role, granules[i : i + dates], window, bad)
+            for i in range(0, len(granules), dates)
+        ]
+        yield from streamed(fills, layout(role, granules, dates, window), device)
 
     def _stacked(
         self,
         role: str,
         granules: Sequence[Granule],
         window: Window,
-        stacks: Mapping[str, NDArray[Any]],
         bad: list[dict[str, str]],
-    ) -> dict[str, NDArray[Any]]:
+        stacks: Stacks,
+    ) -> Stacks:
         def decode(date: int) -> None:
             with marked("decode"):
                 read(granules[date], LAYERS[role], window, layers_of(stacks, role, date))
@@ -243,9 +237,11 @@ class PartialTask:
                 bad.append({"path": path, "reason": str(error)})
             else:
                 good.append(date)
-        if len(good) == len(granules):
-            return {name: stack[: len(granules)] for name, stack in stacks.items()}
-        return {name: stack[good] for name, stack in stacks.items()}
+        for place, date in enumerate(good):
+            if place < date:  # in the place of those left out
+                for stack in stacks.values():
+                    stack[place] = stack[date]
+        return {name: stack[: len(good)] for name, stack in stacks.items()}
 
 
 def heat_window(window: Window, lattice: Lattice, coarse: Lattice | None) -> Window | None:
@@ -259,24 +255,23 @@ def stored_bytes(role: str) -> int:
     return sum(np.dtype(product.layer(name).dtype).itemsize for name in LAYERS[role])
 
 
-def room(
-    role: str, granules: Sequence[Granule], dates: int, window: Window
-) -> dict[str, NDArray[Any]]:
-    """Room for ``dates`` of a role: bands together, words apart, as the sums take them.
+def swapped(granules: Sequence[Granule]) -> bool:
+    """Whether their bytes are read the other way round, as HDF4 stores them: nothing is swapped."""
+    return all(granule.sources[0].format == "hdf4" for granule in granules)
 
-    HDF4 stores its bytes the other way round; so does this room then, and nothing is swapped.
-    """
-    product = products()[granules[0].product]
-    swapped = all(granule.sources[0].format == "hdf4" for granule in granules)
 
-    def empty(name: str, *between: int) -> NDArray[Any]:
+def layout(role: str, granules: Sequence[Granule], dates: int, window: Window) -> Layout:
+    """Place for ``dates`` of a role: bands together, words apart, as the sums take them."""
+    product, other = products()[granules[0].product], swapped(granules)
+
+    def place(name: str, *between: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
         dtype = np.dtype(product.layer(name).dtype)
         shape = (min(dates, len(granules)), *between, *window.shape)
-        return np.empty(shape, dtype.newbyteorder(">") if swapped else dtype)
+        return shape, dtype.newbyteorder(">") if other else dtype
 
     if role == "reflectance":
-        return {"bands": empty("red", len(BANDS)), "state": empty("state"), "qc": empty("qc")}
-    return {name: empty(name) for name in LAYERS[role]}
+        return {"bands": place("red", len(BANDS)), "state": place("state"), "qc": place("qc")}
+    return {name: place(name) for name in LAYERS[role]}
 
 
 def layers_of(stacks: Mapping[str, NDArray[Any]], role: str, date: int) -> dict[str, NDArray[Any]]:
@@ -285,11 +280,6 @@ def layers_of(stacks: Mapping[str, NDArray[Any]], role: str, date: int) -> dict[
         return {name: stack[date] for name, stack in stacks.items()}
     bands = {name: stacks["bands"][date, i] for i, name in enumerate(BANDS)}
     return bands | {name: stacks[name][date] for name in ("state", "qc")}
-
-
-def on_device(stack: NDArray[Any], xp: Any) -> NDArray[Any]:
-    """``stack`` as ``xp`` can take it: CuPy has no arrays in the other byte order."""
-    return stack if xp is np else stack.astype(stack.dtype.newbyteorder("="), copy=False)
 
 
 def write_partial(
@@ -340,7 +330,7 @@ def partial_tasks(survey: Survey, device: str) -> tuple[PartialTask, ...]:
             survey.coarse,
             study.granules.path,
             study.granules.on_bad_granule == "skip",
-            study.compute.memory_bytes,
+            study.compute.block_bytes(device),
             device,
         )
         for shelf in survey.shelves.values()

@@ -228,7 +228,7 @@ class Compute(Settings):
     memory: Memory = "8 GiB"
     """Most memory a run may use."""
     device_memory: Memory | None = None
-    """Most memory of the GPU it may use; what is free when absent."""
+    """Most memory of a GPU it may use, a GPU of each worker; when absent, 80 % of what is free."""
 
     @property
     def memory_bytes(self) -> int:
@@ -237,8 +237,13 @@ class Compute(Settings):
 
     @property
     def device_memory_bytes(self) -> int | None:
-        """Most memory of the GPU it may use, bytes; None where it is not limited."""
+        """Most memory of the GPU it may use, bytes; None where the GPU is to be asked."""
         return in_bytes(self.device_memory) if self.device_memory else None
+
+    def block_bytes(self, device: str) -> int:
+        """Most memory of what is calculated at once, bytes: a GPU's block is on both sides."""
+        card = self.device_memory_bytes if device == "cuda" else None
+        return min(self.memory_bytes, card or self.memory_bytes)
 
 
 class Study(Settings):

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rsei.cli.main import app
-from rsei.engine.run import bench, devices
+from rsei.engine.run import bench, devices, scenes
 from rsei.engine.run.bench import BenchOptions, Scenes
 from rsei.engine.run.partials import LAYERS
 from rsei.engine.sources.errors import StudyError
@@ -34,11 +34,11 @@ def found(folder: Path) -> dict[str, Any]:
 
 def test_what_is_timed_is_right(folder: Path, found: dict[str, Any]) -> None:
     """The sums that the stages take are those of a loop over the dates."""
-    scenes = Scenes.made(SMALL, folder, "cpu")
-    scene = stack(96, bench.FILES)
-    dates = [t % bench.FILES for t in range(6)]
-    np.testing.assert_array_equal(scenes.stacks["bands"], scene.bands[dates])
-    np.testing.assert_array_equal(scenes.stacks["qc"], scene.qc[dates])
+    made = Scenes.made(SMALL, folder, "cpu")
+    scene = stack(96, scenes.FILES)
+    dates = [t % scenes.FILES for t in range(6)]
+    np.testing.assert_array_equal(made.stacks["bands"], scene.bands[dates])
+    np.testing.assert_array_equal(made.stacks["qc"], scene.qc[dates])
     state, qc = scene.state, scene.qc
     cloud = state & 3
     good = ((cloud == 0) | (cloud == 3)) & (state & 0b1011010000000100 == 0)
@@ -47,8 +47,8 @@ def test_what_is_timed_is_right(folder: Path, found: dict[str, Any]) -> None:
         used = good & ((qc >> (2 + 4 * band)) & 15 < 2) & (scene.bands[:, band] >= -100)
         used &= scene.bands[:, band] <= 16000
         sums = sum(np.where(used[t], scene.bands[t, band].astype(int), 0) for t in dates)
-        np.testing.assert_array_equal(scenes.added.sums[band], sums)
-        np.testing.assert_array_equal(scenes.added.counts[band], sum(used[t] for t in dates))
+        np.testing.assert_array_equal(made.added.sums[band], sums)
+        np.testing.assert_array_equal(made.added.counts[band], sum(used[t] for t in dates))
 
 
 def test_every_stage_is_told_with_its_bytes(found: dict[str, Any]) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 import psutil
 import pytest
 
-from rsei.engine.run import devices
-from rsei.engine.sources.errors import MachineError
+from rsei.engine.run import devices, doctor
+from rsei.engine.sources.errors import MachineError, StudyError
 
 
 def test_memory_is_what_the_system_says_without_a_limit(
@@ -65,6 +65,75 @@ def test_the_choice_of_a_processor(
     assert choice.device == device and choice.reason
 
 
+def test_what_was_measured_decides_in_place_of_the_estimate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(devices, "gpus", lambda: (GPU,))
+    monkeypatch.setenv("RSEI_GPU_WORTH", "1.5 GiB")
+    assert devices.choice("auto", (3 << 29) - 1).device == "cpu"
+    assert devices.choice("auto", 3 << 29).device == "cuda"
+    monkeypatch.setenv("RSEI_GPU_WORTH", "much")
+    with pytest.raises(StudyError, match=r"RSEI_GPU_WORTH: expected a number and a unit"):
+        devices.choice("auto", 1)
+    monkeypatch.setenv("RSEI_GPU_WORTH", "")
+    assert devices.worth() == devices.GPU_WORTH
+
+
+class Library:
+    """What of CuPy and RMM decides where arrays come from."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, rmm: bool) -> None:
+        self.asked: list[tuple[str, Any]] = []
+        self.allocator: Any = "of CuPy"
+        self.of_rmm = object()
+        pool = SimpleNamespace(set_limit=lambda size: self.asked.append(("limit", size)))
+        runtime = SimpleNamespace(memGetInfo=lambda: (10_000, 20_000))
+        cuda = SimpleNamespace(
+            runtime=runtime, get_allocator=lambda: self.allocator, set_allocator=self.take
+        )
+        cupy = SimpleNamespace(cuda=cuda, get_default_memory_pool=lambda: pool)
+        modules = {
+            "cupy": cupy,
+            "rmm": SimpleNamespace(reinitialize=self.reinitialize),
+            "rmm.allocators.cupy": SimpleNamespace(rmm_cupy_allocator=self.of_rmm),
+        }
+        for name, module in modules.items():
+            monkeypatch.setitem(sys.modules, name, module)
+        found = {"rmm": object() if rmm else None}
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: found.get(name))
+
+    def take(self, allocator: Any) -> None:
+        self.asked.append(("allocator", allocator is self.of_rmm))
+        self.allocator = allocator
+
+    def reinitialize(self, **options: Any) -> None:
+        assert options.pop("pool_allocator") is True
+        self.asked.append(("pool", options))
+
+
+def test_arrays_of_a_gpu_come_from_a_pool_of_rmm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a multiple of 256 bytes; the one that dask-cuda has given to CuPy is left as it is."""
+    library = Library(monkeypatch, rmm=True)
+    devices.limit_memory(1000)
+    size = {"initial_pool_size": 768, "maximum_pool_size": 768}
+    assert library.asked == [("pool", size), ("allocator", True)]
+    devices.limit_memory(5000)
+    assert len(library.asked) == 2
+
+
+def test_without_rmm_cupys_own_pool_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = Library(monkeypatch, rmm=False)
+    devices.limit_memory(1000)
+    assert library.asked == [("limit", 1000)]
+
+
+def test_most_of_what_is_free_on_a_gpu_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    Library(monkeypatch, rmm=False)
+    assert devices.device_memory("cpu", 500) is None
+    assert devices.device_memory("cuda", 500) == 500
+    assert devices.device_memory("cuda", None) == 8000
+
+
 def test_a_gpu_that_is_not_there_is_an_error_that_says_what_is_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -92,7 +161,7 @@ def test_versions_are_those_of_the_installed_libraries() -> None:
 
 
 def test_facts_know_the_disk_of_a_folder_that_is_not_made_yet(tmp_path: Path) -> None:
-    found = devices.facts(tmp_path / "not" / "yet")
+    found = doctor.facts(tmp_path / "not" / "yet")
     assert found["disk"]["free"] > 0 and found["cores"] >= 1
 
 

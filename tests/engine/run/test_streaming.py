@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Copies, kernels and readers in any order that a GPU may take them: the sums are the same.
+
+There is no GPU here, so a machine of two streams stands in for it. It does what it was told when a
+schedule says so and not before: a copy reads the host's memory and a kernel the device's when they
+run. What is written over too early is seen in the sums.
+"""
+
+import ctypes
+import random
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import closing
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rsei.engine.index.composite import ReflectanceSum
+from rsei.engine.index.quality import Policy
+from rsei.engine.run import devices, streaming
+from rsei.engine.run.streaming import Layout, Stacks, streamed
+
+
+class Machine:
+    """A GPU whose streams go on by a schedule: how many steps between two calls, and of which."""
+
+    def __init__(self, schedule: list[int]) -> None:
+        self.schedule, self.at = schedule, 0
+        self.streams = [Stream(self), Stream(self)]
+        self.current, self.copies = self.streams
+        self.freed: list[Any] = []
+
+    def goes_on(self) -> None:
+        """Between two calls of the host some of what was told is done, or nothing."""
+        if self.schedule:
+            number = self.schedule[self.at % len(self.schedule)]
+            self.at += 1
+            for step in range(number // 2):
+                self.streams[(number + step) % 2].step()
+
+    def until(self, done: Callable[[], bool]) -> None:
+        """The host waits: the streams go on, the one that is asked for last."""
+        while not done():
+            if not any([self.current.step(), self.copies.step()]):
+                raise AssertionError("the host waits for what nobody will do")
+
+
+class Stream:
+    """Work in the order it was told."""
+
+    ptr = 0
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine, self.work = machine, deque[tuple[Callable[[], bool], Callable[[], None]]]()
+
+    def tell(self, do: Callable[[], None], ready: Callable[[], bool] = lambda: True) -> None:
+        self.work.append((ready, do))
+        self.machine.goes_on()
+
+    def step(self) -> bool:
+        if not self.work or not self.work[0][0]():
+            return False
+        self.work.popleft()[1]()
+        return True
+
+    def wait_event(self, event: "Event") -> None:
+        mark = event.mark
+        self.tell(lambda: None, lambda: mark["done"])
+
+    def synchronize(self) -> None:
+        self.machine.until(lambda: not self.work)
+
+
+class Event:
+    """A mark in a stream; asked for, it is the one that was made last, as CUDA has it."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine, self.mark = machine, {"done": True}
+
+    def record(self, stream: Stream) -> None:
+        mark = self.mark = {"done": False}
+        stream.tell(lambda: mark.update(done=True))
+
+    def synchronize(self) -> None:
+        mark = self.mark
+        self.machine.until(lambda: mark["done"])
+
+
+class Memory:
+    """Memory of the device; given back, the current stream's next owner writes over it."""
+
+    def __init__(self, machine: Machine, size: int) -> None:
+        self.machine, self.bytes = machine, np.zeros(size, np.uint8)
+
+    def __del__(self) -> None:
+        self.machine.freed.append(self.bytes)
+        kept = self.bytes
+        self.machine.current.tell(lambda: kept.setflags(write=False))
+
+
+class Array:
+    """An array of the device, or its first dates."""
+
+    def __init__(self, memory: Memory, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        assert dtype.isnative, "CuPy has no types of the other order"
+        self.memory, self.shape, self.dtype = memory, shape, dtype
+
+    @property
+    def data(self) -> "Array":
+        return self
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: slice) -> "Array":
+        return Array(self.memory, (min(key.stop, len(self)), *self.shape[1:]), self.dtype)
+
+    def copy_from_host_async(self, address: int, size: int, stream: Stream) -> None:
+        memory = self.memory.bytes
+
+        def copy() -> None:
+            assert memory.flags.writeable, "a copy into memory that has another owner"
+            memory[:size] = np.frombuffer(ctypes.string_at(address, size), np.uint8)
+
+        stream.tell(copy)
+
+    def read(self) -> NDArray[Any]:
+        """What it holds now."""
+        size = int(np.prod(self.shape)) * self.dtype.itemsize
+        return self.memory.bytes[:size].view(self.dtype).reshape(self.shape)
+
+
+class Inline:
+    """A reader that is as quick as can be, or as slow: its job is done when told, or when due."""
+
+    eager = True
+
+    def __init__(self, *args: Any) -> None: ...
+
+    def __enter__(self) -> "Inline":
+        return self
+
+    def __exit__(self, *args: Any) -> None: ...
+
+    def submit(self, job: Callable[..., Any], *args: Any) -> Any:
+        if not self.eager:
+            return SimpleNamespace(result=lambda: job(*args))
+        future: Future[Any] = Future()
+        try:
+            future.set_result(job(*args))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@pytest.fixture
+def patch() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as made:
+        yield made
+
+
+def machine_of(patch: pytest.MonkeyPatch, schedule: list[int], eager: bool) -> Machine:
+    """A machine in the place of CuPy's, and of the reader."""
+    machine = Machine(schedule)
+    cuda = SimpleNamespace(
+        get_current_stream=lambda: machine.current,
+        Stream=lambda non_blocking: machine.copies if non_blocking else None,
+        Event=lambda block, disable_timing: Event(machine),
+    )
+
+    def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        return Array(Memory(machine, int(np.prod(shape)) * dtype.itemsize), shape, dtype)
+
+    library = SimpleNamespace(cuda=cuda, empty=empty)
+    rooms: dict[int, NDArray[np.uint8]] = {}
+    patch.setattr(streaming, "home", lambda device: library)
+    patch.setattr(
+        streaming,
+        "pinned",
+        lambda place, size: rooms.setdefault(place, np.zeros(size, np.uint8)),
+    )
+    patch.setattr(streaming, "ThreadPoolExecutor", type("Reader", (Inline,), {"eager": eager}))
+    return machine
+
+
+LAYOUT: Layout = {
+    "bands": ((2, 7, 3, 5), np.dtype(">i2")),
+    "state": ((2, 3, 5), np.dtype(">u2")),
+    "qc": ((2, 3, 5), np.dtype(">u4")),
+}
+RNG = np.random.default_rng(4)
+DATES = 9
+STORED: Stacks = {
+    "bands": RNG.integers(-300, 16500, (DATES, 7, 3, 5)).astype(">i2"),
+    "state": (RNG.integers(0, 2**16, (DATES, 3, 5)) & 0b100_1000).astype(">u2"),
+    "qc": (RNG.integers(0, 2**32, (DATES, 3, 5)) & 0x44000001).astype(">u4"),
+}
+
+
+def filling(dates: list[int]) -> Callable[[Stacks], Stacks]:
+    """Fills a room with some of the stored dates."""
+
+    def fill(room: Stacks) -> Stacks:
+        for name, stack in room.items():
+            stack[...] = -1 if name == "bands" else 0  # whoever reads the last batch now is wrong
+            stack[: len(dates)] = STORED[name][dates]
+        return {name: stack[: len(dates)] for name, stack in room.items()}
+
+    return fill
+
+
+FILLS = [filling(dates) for dates in ([0, 1], [2], [3, 4], [], [5, 6], [7], [8])]
+
+
+def expected(dates: Any = slice(None)) -> Any:
+    total = ReflectanceSum((3, 5), Policy())
+    total.add(*(layer[dates] for layer in STORED.values()))
+    return total.partial()
+
+
+EXACT = expected()
+
+
+def added(machine: Machine, most: int = len(FILLS)) -> ReflectanceSum:
+    """The sums by kernels that stand in the machine's current stream."""
+    total = ReflectanceSum((3, 5), Policy())
+    with closing(streamed(FILLS, LAYOUT, "cuda")) as batches:
+        for n, arrays in enumerate(batches):
+            if n == most:
+                break
+
+            def add(arrays: list[Any] = arrays) -> None:
+                layers = [array.read().copy() for array in arrays]
+                if len(layers[0]):
+                    total.add(*layers, other_order=True)
+
+            machine.current.tell(add)
+            del arrays, add
+    machine.current.synchronize()
+    return total
+
+
+def same(total: ReflectanceSum) -> bool:
+    found = total.partial()
+    pairs = (found.sums, EXACT.sums), (found.counts, EXACT.counts)
+    return all(np.array_equal(*pair) for pair in pairs)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(0, 9), max_size=30), st.booleans())
+def test_any_order_of_copies_and_kernels_gives_the_same_sums(
+    schedule: list[int], eager: bool
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        machine = machine_of(patch, schedule, eager)
+        total = added(machine)
+    assert same(total) and total.partial().losses == EXACT.losses
+    assert not machine.copies.work and len(machine.freed) == 2 * len(LAYOUT)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.integers(0, 9), max_size=20), st.booleans(), st.integers(0, 6))
+def test_whoever_leaves_early_leaves_nothing_on_its_way(
+    schedule: list[int], eager: bool, most: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        machine = machine_of(patch, schedule, eager)
+        added(machine, most)
+    assert not machine.copies.work and len(machine.freed) == 2 * len(LAYOUT)
+
+
+@pytest.mark.parametrize("method", ["emptied", "left", "taken"])
+def test_each_wait_is_needed(patch: pytest.MonkeyPatch, method: str) -> None:
+    """Without it, some schedule of a hundred gives other sums, or writes into others' memory."""
+    patch.setattr(streaming.Across, method, lambda room: None)
+    wrong = 0
+    for seed in range(100):
+        chance = random.Random(seed)
+        schedule = [chance.randrange(1 + seed % 10) for _ in range(20)]
+        machine = machine_of(patch, schedule, seed % 2 == 0)
+        try:
+            wrong += not same(added(machine))
+        except AssertionError:
+            wrong += 1
+    assert wrong > 0
+
+
+def test_the_cores_add_in_the_rooms_that_are_filled() -> None:
+    total, rooms = ReflectanceSum((3, 5), Policy()), set()
+    for layers in streamed(FILLS, LAYOUT, "cpu"):
+        rooms.add(layers[0].__array_interface__["data"][0])
+        if len(layers[0]):
+            total.add(*layers, other_order=True)
+    assert same(total) and len(rooms) == 2
+
+
+def test_an_error_of_a_reader_comes_in_its_turn() -> None:
+    def fail(room: Stacks) -> Stacks:
+        raise ArithmeticError("a granule")
+
+    batches = streamed([FILLS[0], fail], LAYOUT, "cpu")
+    assert len(next(batches)[0]) == 2
+    with pytest.raises(ArithmeticError, match="a granule"):
+        next(batches)
+
+
+def test_pinned_memory_is_kept_for_the_next_and_given_back(patch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    freed: list[bool] = []
+    pool = SimpleNamespace(free_all_blocks=lambda: freed.append(True))
+    cupy = SimpleNamespace(
+        get_default_pinned_memory_pool=lambda: pool, get_default_memory_pool=lambda: pool
+    )
+
+    def empty_pinned(size: int, dtype: Any) -> NDArray[Any]:
+        made.append(size)
+        return np.empty(size, dtype)
+
+    patch.setitem(devices.sys.modules, "cupy", cupy)
+    patch.setitem(devices.sys.modules, "cupyx", SimpleNamespace(empty_pinned=empty_pinned))
+    first = devices.pinned(0, 100)
+    assert devices.pinned(0, 60).base is first.base and devices.pinned(1, 50).size == 50
+    assert devices.pinned(0, 101).size == 101 and made == [100, 50, 101]
+    devices.free_memory()
+    assert devices.pinned(0, 101).size == 101 and made[3:] == [101] and freed
+    devices.free_memory()
