@@ -80,7 +80,8 @@ def print_plan(plan: "Plan") -> None:
     """Print a plan for people."""
     echo = typer.echo
     echo(f"study {plan.study}, results in {plan.out}")
-    echo(f"device {plan.device}; memory at most {size(plan.budget)}")
+    card = f", of the GPU {size(plan.device_budget)}" if plan.device_budget else ""
+    echo(f"device {plan.device}; memory at most {size(plan.budget)}{card}")
     echo(f"{plan.granules} granules, {plan.skipped} other files")
     echo("\n" + table(["area", "pixels"], plan.areas) + "\n")
     rows = [

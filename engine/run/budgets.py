@@ -32,6 +32,15 @@ def shared(survey: Survey, workers: int) -> Survey:
     return replace(survey, study=study.model_copy(update={"compute": compute}))
 
 
+def on_card(survey: Survey, size: int | None) -> Survey:
+    """The survey for tasks that may take ``size`` bytes of a GPU; as it is where there is none."""
+    if size is None:
+        return survey
+    study = survey.study
+    compute = study.compute.model_copy(update={"device_memory": f"{size >> 10} KiB"})
+    return replace(survey, study=study.model_copy(update={"compute": compute}))
+
+
 def refusal(task: Task, budget: int) -> StudyError | None:
     """Why a task is not tried with ``budget`` bytes; None where it is."""
     if task.memory <= budget:

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from ...kernels.launch import cores
 from ..sources.errors import MachineError, RseiError
-from .devices import free_memory
+from .devices import free_memory, limit_memory, out_of_memory
 from .disk import fleeting
 from .orders import SLURM, Device, Progress, RunOptions, Stop
 from .store import Store
@@ -100,12 +100,16 @@ def attempt(task: Task, store: Store) -> Done | Failed:
         try:
             return replace(_attempt(tried, store), task=task)
         except MemoryError:
-            free_memory()
+            pass  # while it is at hand, its traceback keeps every array of the try
+        free_memory()
         less = lighter(tried)
         if less is None:
             break
         tried = less
-    reason = "not enough memory; set a lower compute.memory, or fewer --workers"
+    reason = (
+        "not enough memory; set a lower compute.memory, of a GPU compute.device_memory, or fewer "
+        "--workers"
+    )
     return Failed(task, TaskError(reason))
 
 
@@ -125,9 +129,9 @@ def _attempt(task: Task, store: Store) -> Done | Failed:
         except Missing as error:
             gone = f"{store.folder}: {error}; was it removed while the run went on? Run it again"
             return Failed(task, MachineError(gone))
-        except MemoryError:
-            raise
         except Exception as error:
+            if out_of_memory(error):
+                raise MemoryError from error
             reason = f"unexpected {type(error).__name__}: {error}; please report it with the log"
             return Failed(task, TaskError(reason), traceback.format_exc())
     raise AssertionError("the last try returns")
@@ -158,12 +162,16 @@ def crew(
 ) -> Iterator[Crew]:
     """Who carries out the tasks: a cluster, ``memory`` bytes of processes, or this one.
 
+    Each of them takes ``device_memory`` bytes of its GPU, if the tasks are for one.
+
     Raises MachineError where the scheduler does not answer, StudyError where the workers' share of
     the memory is too small.
     """
     if options.scheduler is None and options.workers < 2:
         # A profile follows one thread, and a GPU has the memory for one task.
         beside = options.profile is None and device == "cpu"
+        if device_memory is not None:
+            limit_memory(device_memory)
         with _profiled(options.profile):
             yield Alone(cores() if beside else 1, memory)
         return

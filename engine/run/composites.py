@@ -290,7 +290,7 @@ def composite_tasks(survey: Survey, device: str) -> tuple[CompositeTask, ...]:
             study.resolved(),
             survey.lattice,
             survey.coarse,
-            study.compute.memory_bytes,
+            study.compute.block_bytes(device),
             device,
             waters(place, epoch, study.water),
         )

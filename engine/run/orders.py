@@ -180,6 +180,9 @@ class Plan:
     skipped: int
     """Files that are no known product."""
 
+    device_budget: int | None = None
+    """Bytes of the GPU's memory it may use; None where it takes none."""
+
     bad: tuple[tuple[Path, str], ...] = ()
     """Granules that cannot be used, and why."""
 

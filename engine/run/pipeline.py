@@ -7,15 +7,16 @@ from pathlib import Path
 
 from ..sources.errors import Interrupted, StudyError
 from .analyses import area_tasks
-from .budgets import refusal, shared
+from .budgets import on_card, refusal, shared
 from .cluster import crew
 from .composites import composite_tasks, water_tasks
-from .devices import choice, versions
+from .devices import choice, device_memory, versions
 from .driving import driver_tasks, layer_tasks
 from .forests import forest_tasks
 from .journal import Journal, refuse_damaged
 from .ledger import ledger
 from .maps import index_tasks, write_tasks
+from .named import absent
 from .orders import (
     STAGES,
     MissingDate,
@@ -70,12 +71,14 @@ def plan(study: Study) -> Plan:
     found = survey(study)
     store = Store(study.study.out)
     processor = choice(study.compute.device, _size(found))
-    waves = _waves(found, store)
+    card = device_memory(processor.device, study.compute.device_memory_bytes)
+    waves = _waves(on_card(found, card), store, processor.device)
     return Plan(
         study=study.study.name,
         out=study.study.out,
         device=f"{processor.device} ({processor.reason})",
         budget=study.compute.memory_bytes,
+        device_budget=card,
         areas=tuple((place.area.name, place.window.size) for place in found.places),
         stages=_stage_plans(waves),
         granules=found.used,
@@ -86,7 +89,11 @@ def plan(study: Study) -> Plan:
             for product, day, tile, status in found.coverage()
             if status == "missing"
         ),
-        warnings=(*found.warnings, *_refusals(waves, study.compute.memory_bytes)),
+        warnings=(
+            *absent(study),
+            *found.warnings,
+            *_refusals(waves, study.compute.memory_bytes),
+        ),
     )
 
 
@@ -109,12 +116,12 @@ def _size(found: Survey) -> int:
     return sum(task.read for task in partial_tasks(found, "cpu"))
 
 
-def _waves(found: Survey, store: Store) -> Waves:
+def _waves(found: Survey, store: Store, device: str = "cpu") -> Waves:
     """Stage, tasks and open tasks of each wave; what is made of something open is open too."""
     open_: set[str] = set()
     waves = []
     for stage, make in WAVES:
-        tasks = make(found, "cpu")
+        tasks = make(found, device)
         left = [t for t in tasks if open_ & set(t.inputs) or committed(t, store) is None]
         open_ |= {f"{task.stage} {task.name}" for task in left}
         waves.append((stage, tasks, left))
@@ -149,15 +156,21 @@ def run(study: Study, options: RunOptions, progress: Progress, stop: Stop | None
     with joined(store, study.resolved()):
         found = shared(survey(study), options.workers)
         processor = choice(options.device or study.compute.device, _size(found))
+        card = device_memory(processor.device, study.compute.device_memory_bytes)
+        found = on_card(found, card)
         journal = Journal(store, found, processor.device, options.shard)
         journal.open()
         try:
             refuse_damaged(journal)
             progress.say(f"device: {processor.device}, {processor.reason}")
+            for one in absent(study):
+                progress.say(f"warning: {one}")
             tally = Tally(options.limit)
             ready, memory = Ready(store), study.compute.memory_bytes
-            given = processor.device, study.compute.device_memory_bytes
-            with crew(options, memory, progress, *given) as people, stop.patiently():
+            with (
+                crew(options, memory, progress, processor.device, card) as people,
+                stop.patiently(),
+            ):
                 for stage, make in _until(options.until):
                     tasks = make(found, processor.device)
                     ready.add(tasks)

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A task that needs more memory than there is is refused before it is tried, with a way out."""
 
+import sys
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,9 +18,11 @@ from rsei.engine.analysis.grades import grades
 from rsei.engine.analysis.rings import Rings, RingSettings, scale_range
 from rsei.engine.analysis.series import latitude_profile, series
 from rsei.engine.analysis.stacks import Stack, parts_of
-from rsei.engine.run import pipeline
+from rsei.engine.run import devices, pipeline
 from rsei.engine.run.analyses import PIXEL
-from rsei.engine.run.budgets import shared
+from rsei.engine.run.budgets import on_card, shared
+from rsei.engine.run.composites import composite_tasks
+from rsei.engine.run.partials import partial_tasks
 from rsei.engine.run.store import Store
 from rsei.engine.run.survey import survey
 from rsei.engine.sources.errors import StudyError
@@ -48,6 +53,34 @@ def test_run_refuses_after_it_has_done_the_rest(granules: Path, tmp_path: Path) 
     stages = {marker.stage for marker in Store(tmp_path / "run").markers()}
     assert "write" in stages and not (tmp_path / "run/tables").exists()
     assert studies.run(studies.written(tmp_path, granules)).failed == ()
+
+
+def test_blocks_of_a_gpu_are_cut_to_its_memory(
+    granules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is free on it is asked for where the study does not say; the plan tells it."""
+    card = devices.Gpu("H100", 80 << 30, "13.0")
+    runtime = SimpleNamespace(memGetInfo=lambda: (5 << 20, 80 << 30))
+    cupy = SimpleNamespace(cuda=SimpleNamespace(runtime=runtime))
+    monkeypatch.setattr(devices, "gpus", lambda: (card,))
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    study = studies.load(studies.written(tmp_path, granules, compute='device = "cuda"'))
+    found = survey(study)
+    whole = partial_tasks(found, "cuda"), composite_tasks(found, "cuda")
+    free = int(0.8 * (5 << 20))
+    cut = on_card(found, free)
+    for make, before in zip((partial_tasks, composite_tasks), whole, strict=True):
+        tasks = make(cut, "cuda")
+        assert max(task.budget for task in tasks) <= free < min(task.budget for task in before)
+        assert make(cut, "cpu") == tuple(replace(one, device="cpu") for one in before)
+    least = max(task.memory for task in composite_tasks(on_card(found, 1 << 18), "cuda"))
+    assert least < max(task.memory for task in whole[1])
+    assert on_card(found, None) is found
+    plan = pipeline.plan(study)
+    assert plan.device_budget == free and plan.record()["device_budget"] == free
+    asked = 'device = "cuda"\ndevice_memory = "3 MiB"'
+    said = pipeline.plan(studies.load(studies.written(tmp_path, granules, compute=asked)))
+    assert said.device_budget == 3 << 20
 
 
 def test_workers_share_the_memory(granules: Path, tmp_path: Path) -> None:

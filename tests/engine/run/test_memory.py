@@ -2,6 +2,7 @@
 """A task for which the memory is too small is done in less of it, and gives the same bytes."""
 
 import sys
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,45 @@ class Large:
             raise MemoryError
 
 
+class OutOfMemoryError(MemoryError):
+    """As CuPy's: ``cupy.cuda.memory.OutOfMemoryError``."""
+
+
+class CUDARuntimeError(RuntimeError):
+    """As that of CUDA's runtime in CuPy: what pinned memory that cannot be had raises."""
+
+
+ERRORS: dict[str, tuple[type[Exception], str]] = {
+    "array": (OutOfMemoryError, "Out of memory allocating 800 bytes"),
+    "pool": (MemoryError, "std::bad_alloc: out_of_memory: RMM failure: Maximum pool size exceeded"),
+    "pinned": (CUDARuntimeError, "cudaErrorMemoryAllocation: out of memory"),
+    "kernel": (RuntimeError, "CUDA_ERROR_OUT_OF_MEMORY: The API call failed"),
+    "other": (CUDARuntimeError, "cudaErrorIllegalAddress: an illegal memory access"),
+}
+
+
+class Block:
+    """An array of a GPU."""
+
+
+@dataclass(frozen=True)
+class OnGpu(Large):
+    """A task whose blocks are on a GPU, which is too small for them."""
+
+    fails: str = "array"
+
+    def make(self, store: Store, draft: Draft) -> None:
+        block = Block()
+        blocks.append(weakref.ref(block))
+        begun.append(self.memory)
+        if self.memory > self.room:
+            kind, text = ERRORS[self.fails]
+            raise kind(text)
+
+
+blocks: list[weakref.ref[Block]] = []
+"""The arrays of each try of an ``OnGpu``."""
+
 begun: list[int] = []
 """The memory of each try of a ``Large``."""
 
@@ -68,6 +108,31 @@ def test_a_task_that_cannot_do_with_less_is_tried_no_more(tmp_path: Path) -> Non
     assert isinstance(attempt(Faulty("b", "memory"), store), Failed)
     assert Faulty("b").tries(store) == 1
     assert lighter(Faulty("b")) is None
+
+
+@pytest.mark.parametrize("fails", [name for name in ERRORS if name != "other"])
+def test_whatever_a_gpu_says_when_it_is_full_halves_the_block(
+    fails: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three times, each after its memory was given back: no traceback keeps an array of the try."""
+    begun.clear()
+    alive: list[int] = []
+
+    def free() -> None:
+        alive.append(sum(block() is not None for block in blocks))
+
+    monkeypatch.setattr(cluster, "free_memory", free)
+    store = Store(tmp_path)
+    assert isinstance(attempt(OnGpu("a", fails=fails), store), Done)
+    assert begun == [800, 400, 200, 100] and alive == [0, 0, 0]
+    found = attempt(OnGpu("b", room=99, fails=fails), store)
+    assert isinstance(found, Failed) and isinstance(found.error, TaskError)
+    assert begun[4:] == begun[:4] and "compute.device_memory" in str(found.error)
+
+
+def test_other_errors_of_cuda_are_told_as_they_are(tmp_path: Path) -> None:
+    found = attempt(OnGpu("c", fails="other"), Store(tmp_path))
+    assert isinstance(found, Failed) and "cudaErrorIllegalAddress" in str(found.error)
 
 
 def test_cupys_pools_give_back_what_nobody_uses(monkeypatch: pytest.MonkeyPatch) -> None:

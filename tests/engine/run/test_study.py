@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from rsei.engine.run import reading
 from rsei.engine.run.skeleton import skeleton
-from rsei.engine.run.study import Study, in_bytes, models
+from rsei.engine.run.study import Compute, Study, in_bytes, models
 from rsei.engine.sources.errors import StudyError
 
 MINIMAL = """
@@ -64,6 +64,14 @@ def test_only_the_required_keys_are_required() -> None:
     assert settings.granules.reach == 1 and settings.granules.season == ("06-01", "09-30")
     assert settings.compute.memory_bytes == 8 * 2**30 and settings.compute.device == "auto"
     assert settings.compute.device_memory_bytes is None
+
+
+@pytest.mark.parametrize(
+    ("card", "cores", "gpu"), [(None, 8, 8), ("6 GiB", 8, 6), ("80 GiB", 8, 8)]
+)
+def test_a_block_of_a_gpu_is_on_both_sides(card: str | None, cores: int, gpu: int) -> None:
+    compute = Compute(device_memory=card)
+    assert compute.block_bytes("cpu") == cores << 30 and compute.block_bytes("cuda") == gpu << 30
 
 
 @pytest.mark.parametrize(
