@@ -28,6 +28,7 @@ PATHS = {
     "boundary",
     "mines",
     "coast",
+    "zones",
     "raster",
     "months",
     "limits_table",
