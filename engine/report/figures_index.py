@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from .findings import Site
-from .maps import Sheet, draw_map, graticule, north_arrow, scale_bar
+from .maps import MOST, Sheet, draw_map, graticule, north_arrow, scale_bar, seen
 from .style import (
     BLANK,
     CHANGE_MAP,
@@ -32,6 +32,9 @@ from .style import (
 INDICATORS = {"ndvi": "NDVI", "wet": "Wetness", "ndbsi": "NDBSI", "lst": "Heat"}
 """The indicators and their names in figures."""
 
+COARSE = 200
+"""Pixels along a side of a map that only tells how high it is by its width."""
+
 STATUSES = {"present": LINES[0], "missing": BLANK, "bad": MINES}
 """Colour of each fate of a composite."""
 
@@ -39,10 +42,11 @@ STATUSES = {"present": LINES[0], "missing": BLANK, "bad": MINES}
 def maps(site: Site, epochs: Sequence[int] | None = None) -> Figure:
     """RSEI of each epoch, one scale of colours for all."""
     chosen = tuple(epochs or site.epochs)
-    layers = [site.rsei(epoch) for epoch in chosen]
-    sheet = Sheet.of(layers[0])
-    columns, width = arranged(len(chosen), sheet.aspect)
+    aspect = Sheet.of(site.rsei(chosen[0], COARSE), COARSE).aspect
+    columns, width = arranged(len(chosen), aspect)
     rows = -(-len(chosen) // columns)
+    most = seen(max(1, aspect) * width / columns)
+    sheet = Sheet.of(site.rsei(chosen[0], most), most)
     with styled():
         drawing = figure(width, rows * (width / columns * sheet.aspect + 0.35) + 0.75)
         panels = drawing.subplots(rows, columns, squeeze=False, gridspec_kw={"hspace": 0.1})
@@ -50,9 +54,12 @@ def maps(site: Site, epochs: Sequence[int] | None = None) -> Figure:
             if number >= len(chosen):
                 axes.set_axis_off()
                 continue
-            picture = sheet.picture(layers[number])
+            picture = sheet.picture(site.rsei(chosen[number], most))
             drawn = draw_map(axes, sheet, picture, site, cmap=RSEI_MAP, vmin=0, vmax=1)
             graticule(axes, sheet)
+            axes.tick_params(
+                labelleft=number % columns == 0, labelbottom=number + columns >= len(chosen)
+            )
             axes.set_title(str(chosen[number]), fontweight="bold")
             if number == 0:
                 scale_bar(axes, sheet, picture)
@@ -84,7 +91,7 @@ def arranged(panels: int, aspect: float) -> tuple[int, float]:
 def change_map(site: Site) -> Figure:
     """Difference of RSEI between the first and the last epoch."""
     first, last = site.epochs[0], site.epochs[-1]
-    before, after = site.rsei(first), site.rsei(last)
+    before, after = (site.rsei(epoch, MOST) for epoch in (first, last))
     sheet = Sheet.of(before)
     picture = sheet.picture(after) - sheet.picture(before)
     widest = reach(picture)

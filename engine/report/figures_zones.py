@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from .findings import Site
-from .maps import Sheet, draw_map, graticule, north_arrow, scale_bar
+from .maps import Sheet, draw_map, graticule, north_arrow, scale_bar, seen
 from .style import (
     FAINT,
     MINES,
@@ -144,8 +144,8 @@ def _ridges(axes: Axes, rows: pd.DataFrame, epochs: Sequence[str]) -> None:
 
 def overview_of(site: Site, lat: pd.DataFrame, dens: pd.DataFrame) -> Figure:
     """Maps of the first and last epoch, latitude profile, mines per latitude, and densities."""
-    chosen = ends(site.epochs)
-    sheet = Sheet.of(site.rsei(chosen[0]))
+    chosen, most = ends(site.epochs), seen(TWO_COLUMNS / 2)
+    sheet = Sheet.of(site.rsei(chosen[0], most), most)
     rows = dens[dens["zone"] == "area"]
     epochs = epochs_of(rows)
     with styled():
@@ -154,7 +154,7 @@ def overview_of(site: Site, lat: pd.DataFrame, dens: pd.DataFrame) -> Figure:
         left, middle, right = parted(drawing)
         panels = left.subplots(len(chosen), 1, squeeze=False)[:, 0]
         for axes, epoch, letter in zip(panels, chosen, "ab"):
-            picture = sheet.picture(site.rsei(epoch))
+            picture = sheet.picture(site.rsei(epoch, most))
             drawn = draw_map(axes, sheet, picture, site, cmap=RSEI_MAP, vmin=0, vmax=1)
             graticule(axes, sheet)
             axes.set_title(f"{letter}  {epoch}", loc="left", fontweight="bold")
@@ -182,8 +182,8 @@ def parted(drawing: Figure) -> Sequence[Any]:
 
 def classes(site: Site, dens: pd.DataFrame | None) -> Figure:
     """Maps in ten classes at the first and last epoch, with densities of mines and area."""
-    chosen = ends(site.epochs)
-    sheet = Sheet.of(site.rsei(chosen[0]))
+    chosen, most = ends(site.epochs), seen(TWO_COLUMNS / 2)
+    sheet = Sheet.of(site.rsei(chosen[0], most), most)
     colours, norm = grades_map(CLASSES)
     number = len(chosen)
     width = TWO_COLUMNS if number > 1 else ONE_COLUMN * 1.35
@@ -193,7 +193,7 @@ def classes(site: Site, dens: pd.DataFrame | None) -> Figure:
         ratios = (map_height + 0.6, 1.7)[: 1 + (dens is not None)]
         panels = drawing.subplots(len(ratios), number, squeeze=False, height_ratios=ratios)
         for axes, epoch in zip(panels[0], chosen):
-            picture = sheet.picture(site.rsei(epoch))
+            picture = sheet.picture(site.rsei(epoch, most))
             drawn = draw_map(axes, sheet, picture, site, cmap=colours, norm=norm)
             graticule(axes, sheet)
             axes.set_title(str(epoch), fontweight="bold")
@@ -251,6 +251,7 @@ def grades(table: pd.DataFrame, title: str = "") -> Figure:
 def small_multiples(sites: Sequence[Site], epoch_of: int = -1) -> Figure:
     """The last map of every area, each to its own scale."""
     columns = min(4, len(sites))
+    most = seen(TWO_COLUMNS / columns)
     rows = -(-len(sites) // columns)
     with styled():
         drawing = figure(TWO_COLUMNS, rows * TWO_COLUMNS / columns * 1.05 + 0.6)
@@ -259,8 +260,8 @@ def small_multiples(sites: Sequence[Site], epoch_of: int = -1) -> Figure:
             axes.set_axis_off()
         for axes, site in zip(panels.flat, sites):
             epoch = site.epochs[epoch_of]
-            layer = site.rsei(epoch)
-            sheet = Sheet.of(layer)
+            layer = site.rsei(epoch, most)
+            sheet = Sheet.of(layer, most)
             picture = sheet.picture(layer)
             drawn = draw_map(axes, sheet, picture, site, cmap=RSEI_MAP, vmin=0, vmax=1)
             scale_bar(axes, sheet, picture)

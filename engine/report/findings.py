@@ -79,9 +79,9 @@ class Site:
         """The rasters of an epoch in a folder of the run: one, or of a large area one a tile."""
         return parts_of(self.folder / folder / self.slug / str(epoch))
 
-    def rsei(self, epoch: int) -> Layer:
-        """The map of an epoch."""
-        return read_layer(self.files("rsei", epoch), 1)
+    def rsei(self, epoch: int, most: int = SEEN) -> Layer:
+        """The map of an epoch; of many tiles, ``most`` pixels along a side."""
+        return read_layer(self.files("rsei", epoch), 1, most)
 
     def slope(self) -> Layer | None:
         """Theil-Sen slope of each pixel, RSEI a year; None where the epochs are too few."""
@@ -106,26 +106,26 @@ def parts_of(base: Path) -> tuple[Path, ...]:
     return (whole,) if whole.is_file() else tuple(sorted(base.glob("[!.]*.tif")))
 
 
-def read_layer(paths: tuple[Path, ...], band: int) -> Layer:
-    """One band of a raster of the run; of many tiles coarser, as much as a reader can see.
+def read_layer(paths: tuple[Path, ...], band: int, most: int = SEEN) -> Layer:
+    """One band of a raster of the run; of many tiles coarser, ``most`` pixels along a side.
 
     Raises RasterError where it cannot be read.
     """
     if len(paths) > 1:
-        return _put_together(paths, band)
+        return _put_together(paths, band, most)
     with opened_tiff(paths[0]) as dataset:
         return Layer(dataset.read(band), dataset.crs.to_wkt(), dataset.transform)
 
 
-def _put_together(paths: tuple[Path, ...], band: int) -> Layer:
-    """Rasters of one grid as one, its pixels as many times larger as it takes to be ``SEEN``."""
+def _put_together(paths: tuple[Path, ...], band: int, most: int) -> Layer:
+    """Rasters of one grid as one, its pixels as many times larger as it takes."""
     with ExitStack() as stack:
         tiles = [stack.enter_context(opened_tiff(path)) for path in paths]
         west, south, east, north = np.array([tile.bounds for tile in tiles]).T
         left, top = float(west.min()), float(north.max())
         first = tiles[0].transform
         width, height = (float(east.max()) - left) / first.a, (float(south.min()) - top) / first.e
-        times = max(1, math.ceil(max(width, height) / SEEN))
+        times = max(1, math.ceil(max(width, height) / most))
         shape = math.ceil(round(height, 3) / times), math.ceil(round(width, 3) / times)
         transform = Affine(first.a * times, 0, left, 0, first.e * times, top)
         there = np.full(shape, np.nan, np.float32)

@@ -21,13 +21,29 @@ from shapely.geometry.base import BaseGeometry
 
 from ..sources.grids import LONLAT, carrier
 from .findings import Layer, Site, moved
-from .style import CHANGE_MAP, FAINT, INK, MINES
+from .style import CHANGE_MAP, FAINT, INK, MINES, RULES
 
 HALO = [withStroke(linewidth=2, foreground="white")]
 """A white rim that keeps text readable on a map."""
 
 MOST = 1400
 """Greatest number of pixels along a side of a picture."""
+
+
+def seen(inches: float) -> int:
+    """Pixels along ``inches`` of a figure's file: what is finer costs time, and nobody sees it."""
+    return min(MOST, int(np.ceil(inches * RULES["savefig.dpi"])))
+
+
+def rim(chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Those of the ``chosen`` pixels, (h, w), that have a neighbour which is not chosen.
+
+    >>> rim(np.ones((3, 3), bool)).sum()
+    8
+    """
+    around = np.pad(chosen, 1)
+    inner = around[:-2, 1:-1] & around[2:, 1:-1] & around[1:-1, :-2] & around[1:-1, 2:]
+    return chosen & ~inner
 
 
 @dataclass(frozen=True)
@@ -48,9 +64,13 @@ class Sheet:
     """Rows and columns."""
 
     @classmethod
-    def of(cls, layer: Layer) -> Self:
-        """The sheet that holds the valid pixels of ``layer`` with a small margin."""
-        rows, columns = np.nonzero(np.isfinite(layer.values))
+    def of(cls, layer: Layer, most: int = MOST) -> Self:
+        """The sheet that holds the valid pixels of ``layer`` with a small margin.
+
+        It has ``most`` pixels along a side at most.
+        """
+        valid = np.isfinite(layer.values)
+        rows, columns = np.nonzero(rim(valid))  # no pixel within reaches farther
         if not rows.size:
             rows, columns = (np.array([0, size - 1]) for size in layer.values.shape)
         x = layer.transform.c + (columns + 0.5) * layer.transform.a
@@ -61,7 +81,7 @@ class Sheet:
         u, v = carrier(layer.crs, crs).transform(x, y)
         margin = 0.03 * max(np.ptp(u), np.ptp(v)) + 500
         width, height = np.ptp(u) + 2 * margin, np.ptp(v) + 2 * margin
-        step = max(-layer.transform.e * _metres(layer.crs) / 2, max(width, height) / MOST)
+        step = max(-layer.transform.e * _metres(layer.crs) / 2, max(width, height) / most)
         shape = int(np.ceil(height / step)), int(np.ceil(width / step))
         return cls(crs, Affine(step, 0, u.min() - margin, 0, -step, v.max() + margin), shape)
 

@@ -41,7 +41,7 @@ TREND_LEVELS = 200
 
 def overlay(site: Site, fineness: float = 1.0) -> dict[str, Any]:
     """What the page's map needs of a site, as JSON values; its pixels are 1 / ``fineness`` wide."""
-    maps = {epoch: site.rsei(epoch) for epoch in site.epochs}
+    maps = {epoch: site.rsei(epoch, 3 * MOST // 2) for epoch in site.epochs}
     transform, shape = _grid(trimmed(list(maps.values())), fineness)
     layers = {epoch: levels(_warped(layer, transform, shape)) for epoch, layer in maps.items()}
     rows, columns = seen(list(layers.values()))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..index.composite import Partial
 from ..index.indicators import Layers, UserRaster
 from ..index.resampling import heat_on_fine
 from ..sources.areas import inside
@@ -52,6 +53,7 @@ class Larder:
             if isinstance(source, UserRaster)
         }
         self._water = self._land_cover(window)
+        self._heat_kept: tuple[Window, Partial] | None = None
 
     def _laid(
         self, source: UserRaster, files: tuple[str, ...], window: Window
@@ -73,8 +75,13 @@ class Larder:
         if task.coarse is None or task.indicators.heat != "product":
             return {"sum": 0, "count": 0}
         window = task.coarse.covering(task.place.window, task.lattice)
-        found = mosaic(self.store, task.pieces, "heat", task.coarse, window)
-        return {"sum": int(found.sums[1].sum()), "count": int(found.counts[1].sum())}
+        around = task.coarse.covering(task.place.window, task.lattice, margin=1)
+        # A strip that is all of the area has asked for these pixels before, with their margin.
+        kept = self._heat_kept is not None and self._heat_kept[0] == around
+        asked = around if kept else window
+        found, inner = self._heat_sums(asked), window.slices(asked)
+        sums, counts = found.sums[1][inner], found.counts[1][inner]
+        return {"sum": int(sums.sum()), "count": int(counts.sum())}
 
     def stock(self, strip: Window) -> Stock:
         """What the strip is made of."""
@@ -108,6 +115,14 @@ class Larder:
         mean = found.mean(scale_of("greenness", "ndvi"))
         return mean[0], found.counts[0].astype(np.float32)
 
+    def _heat_sums(self, window: Window) -> Partial:
+        """Sums of heat in a window of 1 km; the last ones are kept."""
+        if self._heat_kept is None or self._heat_kept[0] != window:
+            assert self.task.coarse is not None
+            found = mosaic(self.store, self.task.pieces, "heat", self.task.coarse, window)
+            self._heat_kept = window, found
+        return self._heat_kept[1]
+
     def _heat(self, strip: Window) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """LST, K, and its number of observations, on the grid of 500 m."""
         task = self.task
@@ -115,7 +130,7 @@ class Larder:
             nothing = np.full(strip.shape, np.nan, np.float32)
             return nothing, nothing
         around = task.coarse.covering(strip, task.lattice, margin=1)
-        found = mosaic(self.store, task.pieces, "heat", task.coarse, around)
+        found = self._heat_sums(around)
         grids = task.coarse, around, task.lattice, strip
         kelvin = found.mean([scale_of("heat", "lst"), scale_of("heat", "view_time")])[0]
         fine = heat_on_fine(kelvin, *grids, task.indicators.lst_resampling)

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """GeoTIFFs that a run writes: the same pixels give the same bytes, on any number of threads."""
 
+import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import rasterio
 import rasterio.errors
 import rasterio.shutil
+from affine import Affine
 from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.io import MemoryFile
@@ -18,10 +20,16 @@ from rasterio.windows import Window as Part
 
 from .errors import MachineError, RasterError
 from .grids import Lattice, Window
-from .rasterfiles import SAFE, opened_tiff
+from .rasterfiles import SAFE, opened_tiff, tiff
 
 BLOCK = 256
 """Side of a tile within a file, pixels."""
+
+PIXEL_SCALE, TIE_POINT, DOUBLE = 33550, 33922, 12
+"""Tags of a TIFF that say where it lies, and the type of their numbers."""
+
+TAGS = 1000
+"""Tags of a TIFF that are looked at; ours have 20."""
 
 Strips = Iterable[tuple[Window, NDArray[Any]]]
 """Parts of a raster from the top down, of full width, each (bands, rows, columns)."""
@@ -122,7 +130,7 @@ def _require_written(path: Path, row: int, values: NDArray[Any], form: Form) -> 
     or has no place at all, as tiles without a value do.
     """
     size = path.stat().st_size
-    with _explained(path), rasterio.open(path, driver="GTiff", sharing=False) as dataset:
+    with _explained(path), tiff(path, placed=False) as dataset:
         for band, layer in enumerate(values, 1):
             for column in range(-(-layer.shape[1] // BLOCK)):
                 place = f"{column}_{row}"
@@ -233,14 +241,50 @@ def read_geotiff(
     Raises RasterError where the file does not hold the window, GridError where its pixels are not
     pixels of ``lattice``.
     """
-    with opened_tiff(path) as dataset:
-        whole = lattice.window(dataset.transform, dataset.shape)
+    known = stored_transform(path)
+    with opened_tiff(path, placed=known is None) as dataset:
+        whole = lattice.window(known or dataset.transform, dataset.shape)
         part = window or whole
         if part not in whole:
             raise RasterError(f"{path}: expected pixels {part}, found {whole}")
         rows, columns = part.slices(whole)
         inner = Part(columns.start, rows.start, part.width, part.height)
         return dataset.read(list(bands) if bands else None, window=inner)
+
+
+def stored_transform(path: Path) -> Affine | None:
+    """Where the pixels of a TIFF lie, by its own tags; None where they do not say it plainly.
+
+    GDAL would build the coordinate system besides, which takes ten times as long as all else.
+    Source: TIFF 6.0, section 2; BigTIFF; OGC GeoTIFF 1.1, annex B.6.
+    """
+    try:
+        with path.open("rb") as file:
+            tags = {tag: data for tag, data in _doubles(file)}
+    except (OSError, struct.error, KeyError, MemoryError, OverflowError):
+        return None  # whoever opens it says what is wrong
+    scale, tie = tags.get(PIXEL_SCALE, ()), tags.get(TIE_POINT, ())
+    if len(scale) != 3 or len(tie) != 6:
+        return None
+    dx, dy = scale[0], -abs(scale[1])
+    return Affine(dx, 0, tie[3] - tie[0] * dx, 0, dy, tie[4] - tie[1] * dy)
+
+
+def _doubles(file: BinaryIO) -> Iterator[tuple[int, tuple[float, ...]]]:
+    """The tags of a TIFF's first image that say where it lies, and their values."""
+    start = file.read(16)
+    order = {b"II": "<", b"MM": ">"}[start[:2]]
+    big = struct.unpack_from(order + "H", start, 2) == (43,)
+    entry, places = (order + "HHQQ", "Q") if big else (order + "HHII", "I")
+    (at,) = struct.unpack_from(order + places, start, 8 if big else 4)
+    file.seek(at)
+    counter = order + ("Q" if big else "H")
+    (count,) = struct.unpack(counter, file.read(struct.calcsize(counter)))
+    table = file.read(min(count, TAGS) * struct.calcsize(entry))
+    for tag, kind, length, place in struct.iter_unpack(entry, table):
+        if tag in (PIXEL_SCALE, TIE_POINT) and kind == DOUBLE and length <= 6:
+            file.seek(place)
+            yield tag, struct.unpack(f"{order}{length}d", file.read(8 * length))
 
 
 def window_in(path: Path, lattice: Lattice) -> Window:

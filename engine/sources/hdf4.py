@@ -193,11 +193,12 @@ def read_layers(file: HDF4File, requests: Sequence[Request], threads: int | None
     def read(request: Request) -> None:
         file.read(request.name, request.window, request.out)
 
+    threads = threads or cores()
     if threads == 1 or len(requests) < 2:
         for request in requests:
             read(request)
     else:
-        jobs = [_pool(threads or cores()).submit(read, request) for request in requests]
+        jobs = [_pool(threads).submit(read, request) for request in requests]
         wait(jobs)  # all of them: none may read on after the file is closed
         for job in jobs:
             job.result()

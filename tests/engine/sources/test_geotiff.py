@@ -18,7 +18,14 @@ from numpy.typing import NDArray
 from rio_cogeo import cog_validate
 
 from rsei.engine.sources.errors import GridError, RasterError
-from rsei.engine.sources.geotiff import Form, read_geotiff, window_in, write_cog, write_geotiff
+from rsei.engine.sources.geotiff import (
+    Form,
+    read_geotiff,
+    stored_transform,
+    window_in,
+    write_cog,
+    write_geotiff,
+)
 from rsei.engine.sources.grids import SINUSOIDAL_1KM, SINUSOIDAL_500M, Window
 from rsei.engine.sources.placed import same_grid
 from rsei.engine.sources.rasterfiles import open_raster
@@ -145,6 +152,33 @@ def test_classes_keep_their_colours(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"BIGTIFF": "YES"}, {"ENDIANNESS": "BIG"}, {"BIGTIFF": "YES", "ENDIANNESS": "BIG"}],
+    ids=str,
+)
+def test_the_tags_of_a_file_say_where_it_lies_as_gdal_does(
+    tmp_path: Path, options: dict[str, str]
+) -> None:
+    path, window = tmp_path / "a.tif", Window(-7, 130_001, 3, 2)
+    where = {"crs": SINUSOIDAL_500M.crs, "transform": SINUSOIDAL_500M.transform(window)}
+    profile = {"driver": "GTiff", "width": 2, "height": 3, "count": 1, "dtype": "uint8"}
+    with rasterio.open(path, "w", **profile, **where, **options):
+        pass
+    with rasterio.open(path) as dataset:
+        assert stored_transform(path) == dataset.transform
+    data = path.read_bytes()
+    for size in range(0, len(data), 7):  # whatever is left of a file, none is made up
+        path.write_bytes(data[:size])
+        assert stored_transform(path) in (None, where["transform"])
+
+
+def test_a_file_without_a_place_says_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("no TIFF")
+    assert stored_transform(path) is None and stored_transform(tmp_path) is None
+
+
 def test_a_file_that_the_disk_cut_short_is_noticed(tmp_path: Path) -> None:
     """GDAL only logs what it cannot write when it closes a file: 1 byte too few has to be found."""
     script = Path(__file__).with_name("full_disk.py")
