@@ -92,20 +92,19 @@ def study(folder: Path, granules: Path, tiles: tuple[str, ...], years: range) ->
 
 def watched(*command: str) -> dict[str, float]:
     """Seconds, seconds of processors, and most bytes of memory of a command."""
-    begun = time.perf_counter()
+    begun, before = time.perf_counter(), os.times()
     child = subprocess.Popen([sys.executable, "-c", RSEI, *command], stdout=subprocess.DEVNULL)
-    process, most, spent = psutil.Process(child.pid), 0, 0.0
+    process, most = psutil.Process(child.pid), 0
     while child.poll() is None:
         try:
             every = [process, *process.children(recursive=True)]
             most = max(most, sum(one.memory_info().rss for one in every))
-            times = process.cpu_times()
-            spent = max(
-                spent, sum((times.user, times.system, times.children_user, times.children_system))
-            )
         except psutil.NoSuchProcess:
             pass
         time.sleep(0.1)
+    # Of every process that has ended by now: workers too, which looks from outside may miss.
+    after = os.times()
+    spent = sum(after[2:4]) - sum(before[2:4])
     if child.returncode:
         raise RuntimeError(f"{' '.join(command)}: expected exit code 0, found {child.returncode}")
     return {
