@@ -145,7 +145,7 @@ class FiguresTask(ReportTask):
                 else:
                     store.put(store.folder / name, data)
         for name, data in for_a_gis(site):
-            store.put(store.folder / name, data)
+            store.also(draft, name, data)
         withdrawn(store, f"figures/{self.slug}", figures.OF_AN_AREA, names)
         draft.payload["figures"] = sorted(names)
 
@@ -184,7 +184,7 @@ class PageTask(ReportTask):
             self._catalogue(store, found)
         for name, layer in vectors.files(found):
             if layer is not None:
-                store.put(store.folder / name, layer)
+                store.also(draft, name, layer)
             elif (store.folder / name).is_file():
                 store.disk.remove(store.folder / name)
         draft.paths[PAGE].write_bytes(page(found))

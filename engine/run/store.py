@@ -33,7 +33,7 @@ NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ESTALE, errno.EIO}
 class Draft:
     """An artefact while it is written."""
 
-    paths: Mapping[str, Path]
+    paths: dict[str, Path]
     """Where to write each file for now, by its path in the run folder."""
 
     payload: dict[str, Any] = field(default_factory=dict)
@@ -117,7 +117,7 @@ class Store:
         draft = Draft({name: temporary(path) for name, path in finals.items()})
         try:
             yield draft
-            draft.marker = self._commit(key, draft, finals)
+            draft.marker = self._commit(key, draft)
         except BaseException as error:
             for path in draft.paths.values():
                 self._discard(path)
@@ -126,7 +126,14 @@ class Store:
                     raise
             raise
 
-    def _commit(self, key: Key, draft: Draft, finals: Mapping[str, Path]) -> Marker:
+    def also(self, draft: Draft, name: str, data: bytes) -> None:
+        """Write one more file, unknown until now, to be committed with ``draft``."""
+        path = self.folder / name
+        self.disk.make_folder(path.parent)
+        draft.paths[name] = temporary(path)
+        self.disk.write(draft.paths[name], data)
+
+    def _commit(self, key: Key, draft: Draft) -> Marker:
         stored = {}
         for name, path in draft.paths.items():
             self.disk.sync(path)
@@ -145,8 +152,8 @@ class Store:
         text = marker.text()  # before anything is replaced: a payload that is no JSON ends here
         self._withdraw(key, stored)
         for name, path in draft.paths.items():
-            self.disk.rename(path, finals[name])
-        for folder in sorted({path.parent for path in finals.values()}):
+            self.disk.rename(path, self.folder / name)
+        for folder in sorted({(self.folder / name).parent for name in draft.paths}):
             self.disk.sync_folder(folder)
         self.put(self.marker_path(key.stage, key.name), text)
         return marker

@@ -23,9 +23,6 @@ LIVE = "store/live"
 UNCOMMITTED = ("figures/", "stac/", "store/logs/", f"{MARKERS}/", f"{LIVE}/")
 """Folders whose files carry no marker: they hold times, or can be drawn again."""
 
-STYLE = ".qml"
-"""Ending of the style that QGIS finds beside a map; it can be written again."""
-
 RECORDS = {RUN, "report.html", "quarantine.csv", "log.jsonl"}
 """Files without a marker, for the same reason."""
 
@@ -164,7 +161,7 @@ def verification(store: Store) -> Verification:
     files = list(store.disk.files(store.folder))
     temporaries = [_relative(store, path) for path in files if writer(path)]
     names = {_relative(store, path) for path in files} - set(temporaries) - RECORDS
-    drawn = {name for name in names if name.startswith(UNCOMMITTED) or name.endswith(STYLE)}
+    drawn = {name for name in names if name.startswith(UNCOMMITTED)}
     orphaned = names - committed.keys() - drawn
     return Verification(
         sound=len(present) - len(altered),

@@ -22,6 +22,7 @@ from rsei.engine.run import reporting
 from rsei.engine.run.opening import VARIABLES, open_run
 from rsei.engine.run.store import Store
 from rsei.engine.run.tasks import Task, carry_out
+from rsei.engine.run.upkeep import verification
 from rsei.engine.sources.errors import StudyError
 
 pytestmark = pytest.mark.slow
@@ -68,6 +69,18 @@ def reported(folder: Path, tasks: tuple[Task, ...]) -> Path:
     """The run folder with its report, made by the stage's tasks."""
     assert [carry_out(task, Store(folder)).fresh for task in tasks] == [True] * 3
     return folder
+
+
+def test_every_result_is_committed_and_hashed_again(reported: Path) -> None:
+    """Grades, styles and layers for a GIS are results, too: damage to one is found."""
+    store = Store(reported)
+    found = verification(store)
+    assert found.intact and found.orphaned == () and found.temporaries == ()
+    for name in ("vectors/results.gpkg", "vectors/areas.parquet", "grades/town/2012.tif"):
+        data = (reported / name).read_bytes()
+        (reported / name).write_bytes(data + b" ")
+        assert verification(store).altered == (name,)
+        (reported / name).write_bytes(data)
 
 
 def test_tasks_are_done_once(reported: Path, tasks: tuple[Task, ...]) -> None:
