@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A forest grown by cuML on a GPU, as the same arrays as one grown on the CPU.
 
-Not proven here: no GPU was at hand. What can be checked without one, is: the reading of the
-Treelite dump, and that a forest without a record of its draws gives the same tables.
+Not proven here: no GPU was at hand. What can be checked without one, is: that cuML's estimator is
+asked for what it knows, that a Treelite model becomes the same trees, and that a forest without a
+record of its draws gives the same tables.
 """
 
 from typing import Any
@@ -10,10 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .trees import SPLIT, Floats, Trees, of_treelite
+from .trees import Floats, Trees, of_treelite
+
+DRAWS = 6
+"""Fewest draws of a node that is split, repeats counted, as cuML and R count them: R's own rule.
+
+Source: cuML 26.10, ``Builder::IsExpandable``; R, randomForest 4.7: ``nodesize`` 5.
+"""
 
 DEEPEST = 64
-"""Deepest node: cuML grows no tree without a limit, and R's trees of a city are 20 to 30 deep."""
+"""Deepest node: cuML grew no tree without a limit until 26.4; R's of a city are 20 to 30 deep."""
 
 BINS = 256
 """Values of a driver at which cuML tries to split a node: it sorts them into a histogram."""
@@ -37,10 +44,10 @@ def grown_on_gpu(
     engine: Any = RandomForestRegressor(
         n_estimators=trees,
         max_features=mtry / len(drivers),
-        min_samples_split=SPLIT,
+        min_samples_split=DRAWS,
         max_depth=DEEPEST,
-        n_bins=BINS,
-        n_streams=1,  # more make it depend on chance, whatever the seed
+        n_bins=min(BINS, len(values)),  # it warns of more bins than rows
+        n_streams=1,  # before 25.10 results depended on chance with more, whatever the seed
         random_state=seed,
     )
     engine.fit(values, target.astype(np.float32))

@@ -191,7 +191,7 @@ def _in_order(tree: Mapping[str, Any], low: float, step: float) -> NDArray[np.in
     """A Treelite tree's packed nodes, each left child after its parent."""
     nodes = {node["node_id"]: node for node in tree["nodes"]}
     order: list[int] = []
-    waiting = [tree["root_id"]]
+    waiting = [tree["nodes"][0]["node_id"]]  # the root comes first
     while waiting:
         node = nodes[waiting.pop()]
         order.append(node["node_id"])

@@ -248,10 +248,10 @@ def test_a_treelite_dump_becomes_the_same_trees() -> None:
         {"node_id": 1, "leaf_value": 3.0},
         {"node_id": 2, "leaf_value": 1.0},
     ]
-    trees = of_treelite(("a", "b"), json.dumps({"trees": [{"root_id": 0, "nodes": nodes}]}), 1, 3)
+    trees = of_treelite(("a", "b"), json.dumps({"trees": [{"nodes": nodes}]}), 1, 3)
     found = trees.predict(np.array([[0, 0.5], [0, 0.6]], np.float32))
     np.testing.assert_allclose(found, [1, 3], atol=1e-8)
     assert importance(trees, np.ones((1, 2)), "validation")["inc_node_purity"].isna().all()
     nodes[0] = inner | {"comparison_op": "<", "left_child": 2, "right_child": 1}
     with pytest.raises(InputError, match="kind <=, found <"):
-        of_treelite(("a", "b"), json.dumps({"trees": [{"root_id": 0, "nodes": nodes}]}), 1, 3)
+        of_treelite(("a", "b"), json.dumps({"trees": [{"nodes": nodes}]}), 1, 3)
