@@ -33,8 +33,9 @@ def bench(
     Exit code 1 where a stage has lost a fifth of its share since --against.
     """
     from ..engine.run import bench as benchmark
+    from ..engine.run.scenes import BenchOptions
 
-    options = benchmark.BenchOptions(pixels, dates, repeats, device)
+    options = BenchOptions(pixels, dates, repeats, device)
     last = benchmark.earlier(against) if against else None
     with TemporaryDirectory(prefix="rsei-bench-") as name:
         found = benchmark.bench(options, folder or Path(name))

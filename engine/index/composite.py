@@ -155,7 +155,7 @@ class ReflectanceSum(_Sum):
         super().__init__(shape, policy)
         self._rules = policy.bands()
 
-    def add(self, bands: Any, state: Any, qc: Any, other_order: bool = False) -> None:
+    def add(self, bands: Any, state: Any, qc: Any, *, other_order: bool = False) -> None:
         """Add T dates in any order: (T, 7, h, w) int16, (T, h, w) uint16 and (T, h, w) uint32.
 
         Bytes may be in either order, as NumPy's types say or, for CuPy, which has none for it,
@@ -199,7 +199,7 @@ class GreennessSum(_Sum):
         super().__init__(shape, policy)
         self._rules = policy.ndvi()
 
-    def add(self, ndvi: Any, vi: Any, reliability: Any, other_order: bool = False) -> None:
+    def add(self, ndvi: Any, vi: Any, reliability: Any, *, other_order: bool = False) -> None:
         """Add T dates in any order, (T, h, w) each: int16, uint16 and int8; either byte order.
 
         Raises InputError for a layer of another type or shape.
@@ -220,7 +220,7 @@ class HeatSum(_Sum):
         super().__init__(shape, policy)
         self._rules = policy.lst(), policy.view_time()
 
-    def add(self, lst: Any, lst_qc: Any, view_time: Any, other_order: bool = False) -> None:
+    def add(self, lst: Any, lst_qc: Any, view_time: Any, *, other_order: bool = False) -> None:
         """Add T dates in any order, (T, h, w) each: uint16, uint8 and uint8; either byte order.
 
         Raises InputError for a layer of another type or shape.

@@ -180,9 +180,6 @@ class Plan:
     skipped: int
     """Files that are no known product."""
 
-    device_budget: int | None = None
-    """Bytes of the GPU's memory it may use; None where it takes none."""
-
     bad: tuple[tuple[Path, str], ...] = ()
     """Granules that cannot be used, and why."""
 
@@ -191,6 +188,9 @@ class Plan:
 
     warnings: tuple[str, ...] = ()
     """Whatever else the user should know before."""
+
+    device_budget: int | None = None
+    """Bytes of the GPU's memory it may use; None where it takes none."""
 
     def record(self) -> dict[str, Any]:
         """This plan as JSON values."""

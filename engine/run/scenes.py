@@ -104,7 +104,11 @@ class Scenes:
         names = layout("reflectance", granules, task.batch, shelf.window)
         read = cores.batches("reflectance", shelf.window, [], "cpu")
         batches = [[layer.copy() for layer in batch] for batch in read]
-        stacks = dict(zip(names, map(np.concatenate, zip(*batches)), strict=True))
+        stacks = {
+            # Without its type NumPy would turn the bytes, and no run does.
+            name: np.concatenate(parts, dtype=parts[0].dtype)
+            for name, parts in zip(names, zip(*batches), strict=True)
+        }
         added = cores.added("reflectance")[0]
         size = sum(granule.files[0].stat().st_size for granule in granules)
         return cls(task, stacks, added, size, folder / "run", device)
@@ -120,8 +124,10 @@ class Scenes:
             cores = replace(self.task, device="cpu")
             yield ON_CORES, stored + sums, dates, lambda: cores.added("reflectance")
             copy, copy_and_add = FROM_HOST
-            yield copy, stored, dates, lambda: [None for _ in self._sent()]
-            yield copy_and_add, stored, dates, lambda: self._add(self._sent())
+            first: dict[int, tuple[int, ...]] = {}
+            yield copy, stored, dates, lambda: [None for _ in self._sent(first)]
+            then: dict[int, tuple[int, ...]] = {}
+            yield copy_and_add, stored, dates, lambda: self._add(self._sent(then))
         held = [xp.asarray(one.view(one.dtype.newbyteorder("="))) for one in self.stacks.values()]
         yield "mask and add", stored + sums, dates, lambda: self._add([held])
         yield "decode, mask and add", stored + sums, dates, lambda: self.task.added("reflectance")
@@ -131,28 +137,29 @@ class Scenes:
         yield "indicators and moments", pixels * (7 * 10 + 5 * 4 + 1), pixels, make
         yield from self._later(xp, make())
 
-    def _sent(self) -> Iterator[list[Any]]:
+    def _sent(self, kept: dict[int, tuple[int, ...]]) -> Iterator[list[Any]]:
         """Every date on its way to the device, as a run sends it, but for the decode.
 
-        The rooms are filled once: to fill them again would take longer than to copy them.
+        ``kept`` says which files a room of pinned memory holds from the last go: to fill it again
+        would take longer than to copy it.
         """
-        together = self.task.batch
+        number, together = len(self.stacks["bands"]), self.task.batch
         fills = [
-            partial(self._filled, slice(first, first + together))
-            for first in range(0, len(self.stacks["bands"]), together)
+            partial(self._filled, kept, range(first, min(first + together, number)))
+            for first in range(0, number, together)
         ]
         forms = {
             name: ((together, *stack.shape[1:]), stack.dtype) for name, stack in self.stacks.items()
         }
         return streamed(fills, forms, self.device)
 
-    def _filled(self, dates: slice, room: Stacks) -> Stacks:
-        parts = {name: stack[dates] for name, stack in self.stacks.items()}
-        kept = {name: room[name][: len(part)] for name, part in parts.items()}
-        if not np.array_equal(kept["state"][0, 0], parts["state"][0, 0]):
-            for name, part in parts.items():
-                kept[name][...] = part
-        return kept
+    def _filled(self, kept: dict[int, tuple[int, ...]], dates: range, room: Stacks) -> Stacks:
+        files, place = tuple(date % FILES for date in dates), room["bands"].ctypes.data
+        if kept.get(place) != files:
+            kept[place] = files
+            for name, stack in self.stacks.items():
+                room[name][: len(dates)] = stack[dates.start : dates.stop]
+        return {name: stack[: len(dates)] for name, stack in room.items()}
 
     def _later(self, xp: Any, block: Block) -> Iterator[tuple[str, int, int, Work]]:
         """The stages after the indicators."""
@@ -175,10 +182,11 @@ class Scenes:
         for _ in self.task.batches("reflectance", self.task.shelf.window, [], "cpu"):
             pass
 
-    def _add(self, batches: Iterable[list[Any]]) -> None:
+    def _add(self, batches: Iterable[list[Any]]) -> ReflectanceSum:
         total = ReflectanceSum(self.task.shelf.window.shape, self.task.policy)
         for layers in batches:
             total.add(*layers, other_order=True)  # as HDF4 keeps them
+        return total
 
     def _committed(self) -> None:
         shutil.rmtree(self.run, ignore_errors=True)

@@ -10,7 +10,7 @@ for it, each a room of the host's and its like on the device. Events keep the or
 - what is on the device is read once it is all there, for which the calculation waits.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from math import prod
@@ -131,7 +131,7 @@ WAYS = {"cpu": _on_cores, "cuda": _on_gpu}
 """Opens rooms, by the processor that their stacks are for."""
 
 
-def streamed(fills: Sequence[Fill], layout: Layout, device: str) -> Iterator[list[Any]]:
+def streamed(fills: Sequence[Fill], layout: Layout, device: str) -> Generator[list[Any]]:
     """What each of ``fills``, one or more, filled, on ``device``; good until the next is asked for.
 
     Whoever may not ask for all of them closes it.

@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 from rsei.cli.main import app
 from rsei.engine.run import bench, devices, scenes
-from rsei.engine.run.bench import BenchOptions, Scenes
+from rsei.engine.run.bench import Timed
 from rsei.engine.run.partials import LAYERS
+from rsei.engine.run.scenes import BenchOptions, Scenes
 from rsei.engine.sources.errors import StudyError
 from rsei.engine.sources.simulated_stack import stack
 
@@ -49,6 +50,42 @@ def test_what_is_timed_is_right(folder: Path, found: dict[str, Any]) -> None:
         sums = sum(np.where(used[t], scene.bands[t, band].astype(int), 0) for t in dates)
         np.testing.assert_array_equal(made.added.sums[band], sums)
         np.testing.assert_array_equal(made.added.counts[band], sum(used[t] for t in dates))
+
+
+def test_what_is_sent_is_what_is_decoded(folder: Path) -> None:
+    """The way from the host without the decode, whose rooms are filled again for other files."""
+    made = Scenes.made(SMALL, folder, "cpu")
+    total = made._add(made._sent({})).partial()
+    np.testing.assert_array_equal(total.sums, made.added.sums)
+    assert total.losses == made.added.losses
+    assert made.stacks["bands"].dtype == ">i2"
+    dates, kept = range(4, 6), dict[int, tuple[int, ...]]()
+    room = {name: np.zeros((4, *one.shape[1:]), one.dtype) for name, one in made.stacks.items()}
+    assert np.array_equal(made._filled(kept, dates, room)["bands"], made.stacks["bands"][:2])
+    room["bands"][:] = 7  # is kept: no file is another
+    assert (made._filled(kept, range(2), room)["bands"] == 7).all()
+    assert np.array_equal(made._filled(kept, range(1), room)["qc"], made.stacks["qc"][:1])
+    files = [granule.files[0] for granule in made.task.shelf.granules["reflectance"]]
+    assert made.stored == sum(file.stat().st_size for file in files) and len(files) == 6
+
+
+def timed(stage: str, seconds: float, first: float) -> Timed:
+    return Timed(stage, 10**9, 10**6, seconds, 1e10, begun=first)
+
+
+def test_a_gpu_is_worth_its_start_from_some_bytes_on(found: dict[str, Any]) -> None:
+    """It opens for 2 s and compiles for 3; then it saves 4 s on each GB of granules."""
+    stages = [timed(name, 1.0, 1.0) for name in bench.COMPILED[1:]]
+    stages += [timed("mask and add", 1.0, 4.0), timed("decode, mask and add", 6.0, 9.0)]
+    quick = [*stages, timed(scenes.ON_CORES, 10.0, 10.0)]
+    gpu = bench._worth(quick, 2.0, 10**9)
+    assert gpu == {"start_s": pytest.approx(5.0), "worth_bytes": pytest.approx(1.25e9)}
+    assert 'from 1.16 GiB of granules on: RSEI_GPU_WORTH="1.16 GiB"' in bench.report(
+        found | {"gpu": gpu, "pinned_copy_gb_per_s": 50.0}
+    )
+    none = bench._worth([*stages, timed(scenes.ON_CORES, 6.0, 6.0)], 2.0, 10**9)
+    assert none["worth_bytes"] is None
+    assert "saves nothing on the way from files to sums" in bench.report(found | {"gpu": none})
 
 
 def test_every_stage_is_told_with_its_bytes(found: dict[str, Any]) -> None:

@@ -66,15 +66,14 @@ def test_blocks_of_a_gpu_are_cut_to_its_memory(
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     study = studies.load(studies.written(tmp_path, granules, compute='device = "cuda"'))
     found = survey(study)
-    whole = partial_tasks(found, "cuda"), composite_tasks(found, "cuda")
     free = int(0.8 * (5 << 20))
     cut = on_card(found, free)
-    for make, before in zip((partial_tasks, composite_tasks), whole, strict=True):
-        tasks = make(cut, "cuda")
-        assert max(task.budget for task in tasks) <= free < min(task.budget for task in before)
-        assert make(cut, "cpu") == tuple(replace(one, device="cpu") for one in before)
-    least = max(task.memory for task in composite_tasks(on_card(found, 1 << 18), "cuda"))
-    assert least < max(task.memory for task in whole[1])
+    whole, less = partial_tasks(found, "cuda"), partial_tasks(cut, "cuda")
+    assert max(task.budget for task in less) <= free < min(task.budget for task in whole)
+    assert partial_tasks(cut, "cpu") == tuple(replace(one, device="cpu") for one in whole)
+    strips, lower = (composite_tasks(one, "cuda") for one in (found, on_card(found, 1 << 18)))
+    assert max(one.memory for one in lower) < max(one.memory for one in strips)
+    assert max(one.budget for one in composite_tasks(cut, "cuda")) <= free
     assert on_card(found, None) is found
     plan = pipeline.plan(study)
     assert plan.device_budget == free and plan.record()["device_budget"] == free

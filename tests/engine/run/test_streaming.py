@@ -8,6 +8,7 @@ run. What is written over too early is seen in the sums.
 
 import ctypes
 import random
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -322,8 +323,8 @@ def test_pinned_memory_is_kept_for_the_next_and_given_back(patch: pytest.MonkeyP
         made.append(size)
         return np.empty(size, dtype)
 
-    patch.setitem(devices.sys.modules, "cupy", cupy)
-    patch.setitem(devices.sys.modules, "cupyx", SimpleNamespace(empty_pinned=empty_pinned))
+    patch.setitem(sys.modules, "cupy", cupy)
+    patch.setitem(sys.modules, "cupyx", SimpleNamespace(empty_pinned=empty_pinned))
     first = devices.pinned(0, 100)
     assert devices.pinned(0, 60).base is first.base and devices.pinned(1, 50).size == 50
     assert devices.pinned(0, 101).size == 101 and made == [100, 50, 101]
