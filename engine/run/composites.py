@@ -277,7 +277,7 @@ def composite_tasks(survey: Survey, device: str) -> tuple[CompositeTask, ...]:
         for place in survey.places
         for part in place.parts
     }
-    spans = {epoch: study.years(epoch) for epoch in study.epochs}
+    spans, written = {epoch: study.years(epoch) for epoch in study.epochs}, study.resolved()
     return tuple(
         CompositeTask(
             part,
@@ -287,7 +287,7 @@ def composite_tasks(survey: Survey, device: str) -> tuple[CompositeTask, ...]:
             tuple(piece for piece in near[place.area.slug, part.tile] if piece.year in years),
             study.indicators,
             study.water,
-            study.resolved(),
+            written,
             survey.lattice,
             survey.coarse,
             study.compute.block_bytes(device),

@@ -35,16 +35,18 @@ TABLES = "analyse tables"
 """The tables of the run, of which every figure is made."""
 
 
-def findings(store: Store) -> Findings:
+def findings(store: Store, whole: bool = True) -> Findings:
     """What the run in the store's folder has found so far.
 
+    Without ``whole`` its record is as the run has begun it: figures of an area need no more, and a
+    country has thousands of markers to read.
     Raises StudyError where the folder holds no run.
     """
     expect_run(store)
     record = ledger(store)
     if record is None:
         raise StudyError(f"{store.folder}: expected {RUN}, found none; run the study again")
-    record = {**record, **_committed(store, record)}
+    record = {**record, **(_committed(store, record) if whole else {})}
     base = (store.folder / (record["study_file"] or "study.toml")).parent
     return Findings(store.folder, record, sites(store.folder, record["settings"], base))
 
@@ -131,7 +133,7 @@ class FiguresTask(ReportTask):
 
         Raises InputError for an area without any map.
         """
-        found = findings(store)
+        found = findings(store, whole=False)
         site = next((one for one in found.sites if one.slug == self.slug), None)
         if site is None:
             raise InputError(f"{self.slug}: expected a map of at least one epoch, found none")

@@ -84,4 +84,5 @@ class Tables:
 def table_tasks(survey: Survey, device: str) -> tuple[Any, ...]:
     """The tables of the run."""
     makers = (area_tasks, driver_tasks, forest_tasks)
-    return (Tables(survey, tuple(task for make in makers for task in make(survey, device))),)
+    tasks = tuple(task for make in makers for task in make(survey, device))
+    return (Tables(survey.on_paper(), tasks),)

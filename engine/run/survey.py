@@ -2,7 +2,7 @@
 """What there is to work on: areas on the study's grid, and granules by tile and year."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -85,6 +85,23 @@ class Survey:
         return sum(
             len(group) for shelf in self.shelves.values() for group in shelf.granules.values()
         )
+
+    def on_paper(self) -> "Survey":
+        """The same without where the layers of granules lie: what tables need, and a third of it.
+
+        Of a country it is sent to a worker, and held there.
+        """
+        shelves = {
+            key: replace(
+                shelf,
+                granules={
+                    role: tuple(replace(one, sources=()) for one in group)
+                    for role, group in shelf.granules.items()
+                },
+            )
+            for key, shelf in self.shelves.items()
+        }
+        return replace(self, shelves=shelves, catalogue=Catalogue((), (), (), ()))
 
     def coverage(self) -> Iterator[tuple[str, date, str, str]]:
         """Product, date, tile and status of every composite that the season should have.

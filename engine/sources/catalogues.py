@@ -18,7 +18,7 @@ ROLES = ("reflectance", "greenness", "heat")
 """Roles of products that a study uses; they share one grid and one collection."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Granule:
     """One date of one product in one tile."""
 
