@@ -2,102 +2,21 @@
 """Commands parse, call once and print; their exit codes are a contract."""
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
-import time
-from datetime import date
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
-import numpy as np
 import pytest
-from typer.testing import CliRunner
+from commands import COMMANDS, Pipeline, process, rsei
 
-from rsei.cli import progress as shown
-from rsei.cli.main import app
-from rsei.cli.options import size, table
-from rsei.engine.report.tables import TABLES
-from rsei.engine.run import reading, store
+from rsei.engine.run import reading
 from rsei.engine.run.orders import (
-    MissingDate,
-    Outcome,
-    Plan,
     RunOptions,
-    StagePlan,
-    Status,
 )
 from rsei.engine.run.shards import Shard
 from rsei.engine.sources.errors import GranuleError, Interrupted, MachineError, StudyError
-
-COMMANDS = (
-    "demo init plan fetch run status verify clean inspect doctor report forest slurm bench".split()
-)
-ENVIRONMENT = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
-
-
-def rsei(*words: str | Path) -> Any:
-    return CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": "200"})
-
-
-def process(*words: str | Path, **more: Any) -> "subprocess.CompletedProcess[str]":
-    code = "from rsei.cli.main import app; app()"
-    command = [sys.executable, "-c", code, *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, **more)
-
-
-@pytest.fixture
-def study(tmp_path: Path) -> Path:
-    path = tmp_path / "study.toml"
-    assert rsei("init", path).exit_code == 0
-    return path
-
-
-class Pipeline(ModuleType):
-    """A pipeline that notes its calls and gives prepared answers."""
-
-    def __init__(self) -> None:
-        super().__init__("rsei.engine.run.pipeline")
-        self.calls: list[Any] = []
-        self.failure: BaseException | None = None
-        self.outcome = Outcome(Path("out"), done=3, committed=4)
-
-    def plan(self, study: Any) -> Plan:
-        self.answer(study)
-        stages = (StagePlan("partial", 12, 5, 2**30, 2**20, 2**28),)
-        missing = (MissingDate("MOD11A2", date(2001, 6, 18), "h27v05"),)
-        areas, bad = (("Tangshan", 62_000),), ((Path("a.hdf"), "is truncated"),)
-        return Plan("t", Path("out"), "cpu", 2**33, areas, stages, 60, 2, bad, missing, ("beware",))
-
-    def run(self, study: Any, options: RunOptions, progress: Any, stop: Any = None) -> Outcome:
-        self.answer(options)
-        progress.begin("partial", 2, 2**20)
-        progress.advance("partial", 2, 2**20)
-        progress.say("said")
-        return self.outcome
-
-    def status(self, folder: Path, why: bool) -> Status:
-        self.answer(folder, why)
-        reasons = (("partial h27v05/2019", ("settings.preset: 1 -> 2",)),) if why else ()
-        return Status("t", folder, (("partial", 12, 5),), why=reasons)
-
-    def answer(self, *call: Any) -> None:
-        self.calls.append(call)
-        if self.failure:
-            raise self.failure
-
-
-@pytest.fixture
-def pipeline(monkeypatch: pytest.MonkeyPatch) -> Pipeline:
-    import rsei.engine.run as package
-
-    fake = Pipeline()
-    monkeypatch.setitem(sys.modules, "rsei.engine.run.pipeline", fake)
-    monkeypatch.setattr(package, "pipeline", fake, raising=False)
-    return fake
 
 
 def test_help_lists_what_exists_and_nothing_else() -> None:
@@ -212,138 +131,11 @@ def test_debug_shows_the_traceback_wherever_it_stands(
     assert found.exit_code == 3 and "Traceback" in found.stderr
 
 
-def test_a_partial_result_is_told_and_counted(study: Path, pipeline: Pipeline) -> None:
-    pipeline.outcome = Outcome(
-        Path("out"), 3, 0, failed=(("write a/2001", "poison"),), skipped=((Path("b.hdf"), "bad"),)
-    )
-    found = rsei("run", study)
-    assert found.exit_code == 1
-    assert "failed: write a/2001: poison" in found.stderr and "b.hdf: bad" in found.stderr
-
-
-def test_a_run_ends_in_its_means_and_then_in_what_is_wrong(
-    study: Path, pipeline: Pipeline, tmp_path: Path
-) -> None:
-    folder = tmp_path / "run"
-    (folder / "tables").mkdir(parents=True)
-    (folder / "report.html").touch()
-    names = [*TABLES["series"].names]
-    row = dict.fromkeys(names, "0.25") | {"area": "Tangshan", "zone": "area", "n": "4"}
-    epochs = {"2001": "0.4996", "2019": "", "all": "0.9"}
-    lines = [row | {"epoch": epoch, "mean": mean} for epoch, mean in epochs.items()]
-    lines.append(row | {"epoch": "2001", "zone": "mines", "mean": "0.1"})
-    text = "\n".join([",".join(names), *(",".join(one[n] for n in names) for one in lines)])
-    (folder / "tables/series.csv").write_text(text + "\n")
-    pipeline.outcome = Outcome(folder, 3, 4, warnings=("beware",))
-    found = rsei("run", study)
-    assert found.output.splitlines()[-8:] == [
-        "",
-        "mean RSEI   2001  2019",
-        "Tangshan   0.500",
-        "",
-        "3 tasks done, 4 found done",
-        "warning: beware",
-        f"results in {folder}",
-        f"open {folder / 'report.html'}",
-    ]
-    pipeline.outcome = Outcome(folder, 3, 4, complete=False)
-    assert "mean RSEI" not in rsei("run", study).output
-
-
 def test_status_calls_the_pipeline(tmp_path: Path, pipeline: Pipeline) -> None:
     assert "partial" in rsei("status", tmp_path).stdout
     assert "settings.preset: 1 -> 2" in rsei("status", tmp_path, "--why").stdout
     assert json.loads(rsei("status", tmp_path, "--json").stdout)["stages"] == [["partial", 12, 5]]
     assert pipeline.calls[0] == (tmp_path, False) and pipeline.calls[1] == (tmp_path, True)
-
-
-def committed(folder: Path) -> store.Store:
-    kept = store.Store(folder)
-    key = store.Key("analyse", "series", 1, {}, {})
-    with kept.writing(key, ["tables/series.csv"]) as draft:
-        draft.paths["tables/series.csv"].write_text("area\n")
-    return kept
-
-
-def test_verify_tells_damage_by_its_exit_code(tmp_path: Path) -> None:
-    assert rsei("verify", tmp_path).exit_code == 2
-    committed(tmp_path)
-    assert rsei("verify", tmp_path).exit_code == 0
-    (tmp_path / "tables/series.csv").write_text("area?")
-    found = rsei("verify", tmp_path)
-    assert found.exit_code == 3 and "altered: tables/series.csv" in found.stdout
-    record = json.loads(rsei("verify", tmp_path, "--json").stdout)
-    assert record["altered"] == ["tables/series.csv"] and record["intact"] is False
-
-
-def test_clean_removes_only_our_leftovers(tmp_path: Path) -> None:
-    from rsei.engine.run.disk import host
-
-    assert rsei("clean", tmp_path).exit_code == 2
-    committed(tmp_path)
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    stale = tmp_path / f"tables/.pca.csv.{host()}-{dead.pid}-0011aabb.tmp"
-    other = tmp_path / "tables/.pca.csv.elsewhere-1-0011aabb.tmp"
-    mine = tmp_path / "tables/notes.tmp"
-    for path in (stale, other, mine):
-        path.write_text("")
-    assert f"removed {stale}\n1 unfinished" in rsei("clean", tmp_path).stdout
-    assert not stale.exists() and other.exists() and mine.exists()
-    assert f"removed {other}" in rsei("clean", tmp_path, "--other-hosts").stdout
-
-
-def test_doctor_names_the_machine_and_what_is_missing() -> None:
-    text = rsei("doctor").stdout
-    assert "numba" in text and "calculation on a GPU" in text
-    record = json.loads(rsei("doctor", "--json").stdout)
-    assert record["cores"] >= 1 and record["disk"]["free"] > 0 and record["missing"] == []
-
-
-def test_demo_simulates_runs_and_says_where_to_look(
-    tmp_path: Path, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from rsei.engine.sources import simulate
-
-    def write_demo(folder: Path, progress: Any) -> None:
-        rsei("init", folder / "study.toml")
-        (folder / "run" / "rsei").mkdir(parents=True)
-        progress(1, 2)
-        progress(2, 2)
-
-    monkeypatch.setattr(simulate, "write_demo", write_demo)
-    pipeline.outcome = Outcome(tmp_path / "run", done=9, committed=0)
-    found = rsei("demo", tmp_path)
-    assert found.exit_code == 0, found.output
-    assert pipeline.calls == [(RunOptions(),)]
-    assert f"{tmp_path / 'run' / 'rsei'}: the index" in found.stdout
-    assert "report.html" not in found.stdout  # there is none to look at
-    assert "simulate: 2/2 tasks" in found.stderr
-
-
-def test_inspect_prints_layers_and_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import rsei.engine.sources as package
-
-    fields = {"cloud": {"0": 123, "3": 4}}
-    layer = {"name": "state", "shape": [2, 3], "dtype": "uint16", "nodata": 65535, "valid": 127}
-    layer |= {"scale": None, "crs": "sinusoidal", "transform": [7.0, 463.3, 0.0, 5.0, 0.0, -463.3]}
-    other = {"name": "time", "shape": [4], "dtype": "float32", "nodata": np.nan, "valid": 4}
-    layers = [layer | {"fields": fields}, layer | {"name": "qc"}, other]
-    inspection: Any = ModuleType("rsei.engine.sources.inspection")
-    inspection.inspect = lambda path: {"product": None, "tile": "h18v04", "layers": layers}
-    monkeypatch.setitem(sys.modules, inspection.__name__, inspection)
-    monkeypatch.setattr(package, "inspection", inspection, raising=False)
-    assert rsei("inspect", tmp_path).stdout.splitlines() == [
-        "tile: h18v04",
-        "on sinusoidal, upper left (7, 5), pixel 463.3 x 463.3:",
-        "state: 2 x 3 uint16, nodata 65535, 127 valid",
-        "  cloud: 0 x 123, 3 x 4",
-        "qc: 2 x 3 uint16, nodata 65535, 127 valid",
-        "on no grid:",
-        "time: 4 float32, nodata nan, 4 valid",
-    ]
-    found = json.loads(rsei("inspect", tmp_path, "--json").stdout)["layers"]
-    assert found[0]["fields"] == fields and found[2]["nodata"] == "nan"  # JSON has no such number
 
 
 def test_a_bad_study_is_one_message_and_exit_code_2(study: Path) -> None:
@@ -378,51 +170,3 @@ def test_a_signal_interrupts_from_the_first_import_with_exit_code_5(
         _, errors = child.communicate(timeout=30)
     assert child.returncode == 5
     assert errors == "rsei: interrupted; the same command goes on from here\n"
-
-
-def test_lines_of_a_log_come_at_an_interval(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    clock = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    lines = shown.Lines()
-    lines.begin("partial", 100, 100 * 2**20)
-    for _ in range(100):
-        clock[0] += 1
-        lines.advance("partial", 1, 2**20)
-    printed = capsys.readouterr().err.splitlines()
-    assert len(printed) == 10
-    assert printed[0] == "partial: 10/100 tasks, 10.0/100.0 MiB, 1.0 MiB/s, 1:30 left"
-    assert printed[-1] == "partial: 100/100 tasks, 100.0/100.0 MiB, 1.0 MiB/s"
-
-
-def test_the_waves_of_a_stage_add_up(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = shown.Lines()
-    for _ in range(2):
-        lines.begin("write", 2, 0)
-        lines.advance("write", 2, 0)
-    assert capsys.readouterr().err.splitlines() == ["write: 2/2 tasks", "write: 4/4 tasks"]
-
-
-def test_the_time_of_a_stage_stands_still_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    stage = shown.Stage(2, 200)
-    clock[0] = 10.0
-    stage.advance(1, 100)
-    assert (stage.rate(), stage.time()) == ("10 B/s", "0:10 left")
-    stage.advance(1, 100)
-    clock[0] = 1000.0
-    assert (stage.rate(), stage.time()) == ("20 B/s", "in 0:10")
-    stage.more(1, 0)
-    assert stage.time() == "" and stage.seconds == 1000
-
-
-def test_plain_tables_align() -> None:
-    assert table(["a", "bb"], []) == "a  bb"
-    assert table(["name", "n"], [("x", 1), ("longer", 22)]).splitlines() == [
-        "name     n",
-        "x        1",
-        "longer  22",
-    ]
-    assert size(5 * 2**40) == "5.0 TiB"

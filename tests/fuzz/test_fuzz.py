@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from fuzz import campaign
-from fuzz.targets import TARGETS, Target
+from fuzz.target import Target
+from fuzz.targets import TARGETS
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
