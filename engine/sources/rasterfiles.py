@@ -2,6 +2,7 @@
 """Raster files of the user: opened by an explicit format, and nothing but the file itself."""
 
 import re
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -214,6 +215,10 @@ def require_small_blocks(
             )
 
 
+OPENING = threading.Lock()
+"""Held while a file is opened: what a thread does to warnings is seen by all of them."""
+
+
 @contextmanager
 def opened_tiff(path: Path, placed: bool = True) -> Iterator[rasterio.DatasetReader]:
     """A TIFF opened by that driver alone; raises RasterError where GDAL cannot read it."""
@@ -229,9 +234,11 @@ def tiff(path: Path, placed: bool = True) -> Iterator[rasterio.DatasetReader]:
     Without ``placed`` its coordinate system is left alone: to open it then takes a tenth, 0.15 ms.
     """
     where = {} if placed else {"GEOREF_SOURCES": "NONE"}
-    with rasterio.Env(**SAFE), warnings.catch_warnings():
-        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-        with rasterio.open(path, driver="GTiff", sharing=False, **where) as dataset:
+    with rasterio.Env(**SAFE):
+        with OPENING, warnings.catch_warnings():
+            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+            dataset = rasterio.open(path, driver="GTiff", sharing=False, **where)
+        with dataset:
             yield dataset
 
 
