@@ -127,7 +127,7 @@ def _worth(stages: list[Timed], opened: float, stored: int) -> dict[str, float |
 
 def _from_pinned(xp: Any) -> Work:
     """A copy to the GPU from memory that is pinned, which nothing on this way can beat."""
-    source, target = pinned(0, COPY), xp.empty(COPY, np.uint8)
+    source, target = pinned(COPY), xp.empty(COPY, np.uint8)
     source[:] = 1  # memory that was never written is not there yet
     return lambda: target.data.copy_from_host_async(source.ctypes.data, COPY)
 

@@ -167,14 +167,11 @@ def worth() -> int:
 
 
 def device_memory(device: str, wanted: int | None) -> int | None:
-    """Bytes of ``device`` that a run may take beside the host's: as wanted, or what is free.
-
-    None for the cores, which have the host's alone.
-    """
+    """Bytes that a run may take of a GPU, as wanted or most of what is free; None of the cores."""
     if device == "cpu":
         return None
     free, _ = importlib.import_module("cupy").cuda.runtime.memGetInfo()
-    return wanted or int(SHARE * free)
+    return min(wanted or int(SHARE * free), free)
 
 
 def limit_memory(size: int) -> None:
@@ -190,9 +187,9 @@ def limit_memory(size: int) -> None:
     allocator = importlib.import_module("rmm.allocators.cupy").rmm_cupy_allocator
     if cupy.cuda.get_allocator() is allocator:
         return
-    whole = size // RMM_UNIT * RMM_UNIT
+    half = size // (2 * RMM_UNIT) * RMM_UNIT
     importlib.import_module("rmm").reinitialize(
-        pool_allocator=True, initial_pool_size=whole, maximum_pool_size=whole
+        pool_allocator=True, initial_pool_size=half, maximum_pool_size=2 * half
     )
     cupy.cuda.set_allocator(allocator)
 
@@ -216,21 +213,27 @@ def settled(xp: Any) -> None:
         xp.cuda.Device().synchronize()
 
 
-_pinned: dict[int, NDArray[np.uint8]] = {}
+_idle: list[NDArray[np.uint8]] = []
 
 
-def pinned(place: int, size: int) -> NDArray[np.uint8]:
-    """``size`` bytes of pinned memory, which a GPU copies from while the cores go on; for CuPy.
+def pinned(size: int) -> NDArray[np.uint8]:
+    """``size`` bytes of pinned memory or more, which a GPU copies from while the cores go on.
 
-    Whoever asks for a ``place`` again is given the same memory: to pin a GB takes as long as to
-    read it. CuPy's own pool would keep a room of every size that was ever asked for.
+    For CuPy. What was :func:`put_back` is taken again: to pin a GB takes as long as to read it.
+    CuPy's own pool would keep a room of every size that was ever asked for.
     """
-    if place not in _pinned or _pinned[place].nbytes < size:
-        _pinned.pop(place, None)
-        cupy = importlib.import_module("cupy")
-        cupy.get_default_pinned_memory_pool().free_all_blocks()
-        _pinned[place] = importlib.import_module("cupyx").empty_pinned(size, np.uint8)
-    return _pinned[place][:size]
+    while _idle:
+        block = _idle.pop()  # at once, for threads that ask together
+        if block.nbytes >= size:
+            return block
+    importlib.import_module("cupy").get_default_pinned_memory_pool().free_all_blocks()
+    found: NDArray[np.uint8] = importlib.import_module("cupyx").empty_pinned(size, np.uint8)
+    return found
+
+
+def put_back(block: NDArray[np.uint8]) -> None:
+    """Keep pinned memory, from which nothing is copied any more, for whoever asks next."""
+    _idle.append(block)
 
 
 def out_of_memory(error: Exception) -> bool:
@@ -247,7 +250,7 @@ def free_memory() -> None:
 
     A pool of RMM stays as large as it is, and is empty.
     """
-    _pinned.clear()
+    _idle.clear()
     gc.collect()
     if cupy := sys.modules.get("cupy"):
         cupy.get_default_memory_pool().free_all_blocks()

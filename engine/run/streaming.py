@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .devices import home, marked, pinned
+from .devices import home, marked, pinned, put_back
 
 Layout = Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]
 """Shape and type of each stack that a room has place for."""
@@ -76,10 +76,11 @@ class Here:
 class Across:
     """A room of pinned memory, and its like on a GPU."""
 
-    def __init__(self, layout: Layout, xp: Any, place: int, copies: Any) -> None:
+    def __init__(self, layout: Layout, xp: Any, copies: Any) -> None:
         self.copies = copies
         self.current = xp.cuda.get_current_stream()
-        self.host = _laid_out(pinned(place, _size(layout)), layout)
+        self.block = pinned(sum(map(_padded, layout.values())))
+        self.host = _laid_out(self.block, layout)
         self.device = {
             name: xp.empty(shape, dtype.newbyteorder("="))
             for name, (shape, dtype) in layout.items()
@@ -118,13 +119,15 @@ def _on_cores(layout: Layout, number: int, xp: Any) -> Iterator[Sequence[Room]]:
 def _on_gpu(layout: Layout, number: int, xp: Any) -> Iterator[Sequence[Room]]:
     # One that does not wait for the legacy default stream, where CuPy calculates if not told other.
     copies = xp.cuda.Stream(non_blocking=True)
-    rooms = [Across(layout, xp, place, copies) for place in range(number)]
+    rooms = [Across(layout, xp, copies) for _ in range(number)]
     try:
         yield rooms
     finally:
         for room in rooms:
             room.taken()  # or the memory would be given to others while something is copied to it
         copies.synchronize()  # as would be the pinned memory
+        for room in reversed(rooms):  # the next has each in the same place
+            put_back(room.block)
 
 
 WAYS = {"cpu": _on_cores, "cuda": _on_gpu}
@@ -154,10 +157,6 @@ def streamed(fills: Sequence[Fill], layout: Layout, device: str) -> Generator[li
                 rooms[n % ROOMS].taken()
                 yield arrays
                 rooms[n % ROOMS].left()
-
-
-def _size(layout: Layout) -> int:
-    return sum(_padded(form) for form in layout.values())
 
 
 def _padded(form: tuple[tuple[int, ...], np.dtype[Any]]) -> int:

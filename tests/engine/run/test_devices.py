@@ -112,10 +112,10 @@ class Library:
 
 
 def test_arrays_of_a_gpu_come_from_a_pool_of_rmm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a multiple of 256 bytes; the one that dask-cuda has given to CuPy is left as it is."""
+    """It grows to a multiple of 256 bytes; one that dask-cuda has given to CuPy is left alone."""
     library = Library(monkeypatch, rmm=True)
     devices.limit_memory(1000)
-    size = {"initial_pool_size": 768, "maximum_pool_size": 768}
+    size = {"initial_pool_size": 256, "maximum_pool_size": 512}
     assert library.asked == [("pool", size), ("allocator", True)]
     devices.limit_memory(5000)
     assert len(library.asked) == 2
@@ -132,6 +132,7 @@ def test_most_of_what_is_free_on_a_gpu_is_taken(monkeypatch: pytest.MonkeyPatch)
     assert devices.device_memory("cpu", 500) is None
     assert devices.device_memory("cuda", 500) == 500
     assert devices.device_memory("cuda", None) == 8000
+    assert devices.device_memory("cuda", 50_000) == 10_000
 
 
 def test_a_gpu_that_is_not_there_is_an_error_that_says_what_is_missing(

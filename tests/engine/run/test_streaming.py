@@ -36,6 +36,7 @@ class Machine:
         self.streams = [Stream(self), Stream(self)]
         self.current, self.copies = self.streams
         self.freed: list[Any] = []
+        self.idle: list[Any] = []
 
     def goes_on(self) -> None:
         """Between two calls of the host some of what was told is done, or nothing."""
@@ -179,13 +180,9 @@ def machine_of(patch: pytest.MonkeyPatch, schedule: list[int], eager: bool) -> M
         return Array(Memory(machine, int(np.prod(shape)) * dtype.itemsize), shape, dtype)
 
     library = SimpleNamespace(cuda=cuda, empty=empty)
-    rooms: dict[int, NDArray[np.uint8]] = {}
     patch.setattr(streaming, "home", lambda device: library)
-    patch.setattr(
-        streaming,
-        "pinned",
-        lambda place, size: rooms.setdefault(place, np.zeros(size, np.uint8)),
-    )
+    patch.setattr(streaming, "pinned", lambda size: np.zeros(size + 7, np.uint8))
+    patch.setattr(streaming, "put_back", machine.idle.append)
     patch.setattr(streaming, "ThreadPoolExecutor", type("Reader", (Inline,), {"eager": eager}))
     return machine
 
@@ -263,6 +260,7 @@ def test_any_order_of_copies_and_kernels_gives_the_same_sums(
         total = added(machine)
     assert same(total) and total.partial().losses == EXACT.losses
     assert not machine.copies.work and len(machine.freed) == 2 * len(LAYOUT)
+    assert len(machine.idle) == 2
 
 
 @settings(deadline=None, max_examples=30)
@@ -274,6 +272,7 @@ def test_whoever_leaves_early_leaves_nothing_on_its_way(
         machine = machine_of(patch, schedule, eager)
         added(machine, most)
     assert not machine.copies.work and len(machine.freed) == 2 * len(LAYOUT)
+    assert len(machine.idle) == 2
 
 
 @pytest.mark.parametrize("method", ["emptied", "left", "taken"])
@@ -325,9 +324,14 @@ def test_pinned_memory_is_kept_for_the_next_and_given_back(patch: pytest.MonkeyP
 
     patch.setitem(sys.modules, "cupy", cupy)
     patch.setitem(sys.modules, "cupyx", SimpleNamespace(empty_pinned=empty_pinned))
-    first = devices.pinned(0, 100)
-    assert devices.pinned(0, 60).base is first.base and devices.pinned(1, 50).size == 50
-    assert devices.pinned(0, 101).size == 101 and made == [100, 50, 101]
+    first, second = devices.pinned(100), devices.pinned(50)
+    devices.put_back(second)
+    devices.put_back(first)
+    assert devices.pinned(60) is first and devices.pinned(40) is second and made == [100, 50]
+    assert devices.pinned(101).size == 101 and made[2:] == [101]
+    devices.put_back(second)
+    assert devices.pinned(60).size == 60 and made[3:] == [60]  # too small, and given up
+    devices.put_back(first)
+    freed.clear()
     devices.free_memory()
-    assert devices.pinned(0, 101).size == 101 and made[3:] == [101] and freed
-    devices.free_memory()
+    assert devices.pinned(10).size == 10 and made[4:] == [10] and freed
