@@ -28,7 +28,6 @@ import rsei.engine
 import rsei.kernels
 from rsei.cli.main import app
 from rsei.engine.run import reading
-from rsei.engine.sources.simulate import write_demo
 from rsei.kernels.launch import Kernel
 
 ROOT = Path(__file__).parents[1]
@@ -125,22 +124,22 @@ def test_munich_is_as_described(real_data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_tutorial_tells_what_the_demo_finds(tmp_path: Path) -> None:
-    write_demo(tmp_path)
-    path = tmp_path / "study.toml"
-    path.write_text(path.read_text().partition("[drivers]")[0])  # the slowest part, not asked here
-    tables = studies.run(path, until="analyse").out / "tables"
+def test_tutorial_tells_what_the_demo_finds(demo: Path) -> None:
+    tables = demo / "run" / "tables"
     page = (ROOT / "docs" / "tutorial.md").read_text()
     contrast = pd.read_csv(tables / "contrast.csv", index_col="epoch")
     for zone in ("mines", "outside"):
         for epoch in ("2004", "2020"):
             assert f"{float(contrast[zone][epoch]):.3f}" in page
     km = pd.read_csv(tables / "breakpoints.csv", index_col="epoch").drop("all")["breakpoint_km"]
-    assert f"{km.min():.1f} to {km.max():.1f} km" in page
+    assert {f"up to {one:.1f} km" for one in km} == {"up to 4.9 km"} and "up to 4.9 km" in page
     assert pd.read_csv(tables / "pca.csv")["agreement"].all()
-    known = json.loads((tmp_path / "truth" / "known.json").read_text())
+    known = json.loads((demo / "truth" / "known.json").read_text())
     assert f"{known['ring_break_km']:.0f} km" in page
-    assert f"{len(list((tmp_path / 'granules').iterdir()))} HDF4-EOS granules" in page
+    words = "distance to the mines, elevation, GDP, precipitation, PM2.5, share of mines"
+    assert words in page
+    assert known["drivers_by_importance"] == ["dism", "dem", "gdp", "prec", "pm25", "minea"]
+    assert f"{len(list((demo / 'granules').iterdir()))} HDF4-EOS granules" in page
 
 
 def test_published_numbers_are_marked() -> None:

@@ -26,7 +26,15 @@ from .simulated_region import Region
 from .simulated_scenes import Scene, even
 from .simulated_surface import SEASON, Surface
 from .simulated_truth import Truth, truth
-from .simulated_world import PIT, REACH_KM, THRESHOLD_KM2, WEIGHTS, World
+from .simulated_world import (
+    BY_IMPORTANCE,
+    PIT,
+    REACH_KM,
+    THRESHOLD_KM2,
+    WEIGHTS,
+    WITHOUT_EFFECT,
+    World,
+)
 
 __all__ = [
     "DEMO_EPOCHS",
@@ -187,7 +195,8 @@ def _write_truth(folder: Path, world: World, areas_km2: tuple[float, ...]) -> No
     for epoch in DEMO_EPOCHS:
         written_once(folder / f"{epoch}.tif", partial(_truth_tif, world=world, epoch=epoch))
     known = {
-        "drivers_by_importance": ["dism", *WEIGHTS],
+        "drivers_by_importance": list(BY_IMPORTANCE),
+        "drivers_without_effect": list(WITHOUT_EFFECT),
         "driver_weights": dict(WEIGHTS),
         "ring_break_km": REACH_KM,
         "mine_size_threshold_km2": THRESHOLD_KM2,

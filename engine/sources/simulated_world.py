@@ -16,33 +16,37 @@ from .simulated_region import METRIC, Region, area_km2, carried, grown, points, 
 REACH_KM = 5.0
 """Distance from a mine at which quality stops rising, km: the truth that rings must find."""
 
-NEAR = 0.30
+NEAR = 0.40
 """Loss of quality at a mine's edge; it falls in a straight line to none at ``REACH_KM``."""
 
 THRESHOLD_KM2 = 1.5
 """Size from which a larger mine is no worse inside, km²: the truth that mine sizes must find."""
 
-PIT = (0.06, 0.26)
+PIT = (0.02, 0.38)
 """Further loss inside a mine: of the smallest, and what is added up to ``THRESHOLD_KM2``."""
 
 PIT_SHARE = 0.25
 """Share of pit from which a pixel counts as wholly disturbed: roads and dumps go further."""
 
 WEIGHTS: Mapping[str, float] = {
-    "dem": 0.056,
-    "gdp": -0.074,
-    "prec": 0.050,
-    "slope": 0.032,
-    "pm25": -0.026,
-    "co2": -0.020,
-    "ntl": -0.008,
-    "elec": 0.0,
+    "dem": 0.027,
+    "gdp": -0.056,
+    "prec": 0.048,
+    "pm25": -0.034,
 }
-"""Change of quality with one standard deviation of each driver, the most important first.
+"""Change of quality with each driver's score, the most important driver first.
 
-Distance to mines stands before them all. Source: the study's published order; electricity, which
-comes last there, does nothing here.
+Height works besides, and so comes first of them: high up are forests and cooler air.
 """
+
+BY_IMPORTANCE = ("dism", *WEIGHTS, "minea")
+"""Drivers that quality depends on, the most important first, as forests must find them.
+
+Distance to mines works by ``NEAR``, and the share of mines by ``PIT``, inside of them alone.
+"""
+
+WITHOUT_EFFECT = ("slope", "co2", "ntl", "elec")
+"""Drivers that quality does not depend on; they come after all others."""
 
 
 @dataclass(frozen=True)
@@ -119,15 +123,6 @@ class World:
         return (height * np.clip(self.land * 2 - 1, 0, 1)).astype(np.float32)
 
     @cached_property
-    def slope(self) -> Field:
-        """Slope over 1 km, degrees; on the ground, for the sinusoidal grid is sheared."""
-        world = World(self.window.grown(2), self.near, self.seed)
-        down, east = np.gradient(world.dem, SINUSOIDAL_500M.dy, SINUSOIDAL_500M.dx)
-        latitude, longitude = np.radians(world.lonlat[1]), np.radians(world.lonlat[0])
-        north = -down - longitude * np.sin(latitude) * east
-        return np.degrees(np.arctan(np.hypot(east, north)))[2:-2, 2:-2].astype(np.float32)
-
-    @cached_property
     def town(self) -> Field:
         """How much of a town a place is, 0 … 1."""
         out = np.zeros(self.window.shape, np.float32)
@@ -159,25 +154,28 @@ class World:
 
     @cached_property
     def drivers(self) -> Mapping[str, Field]:
-        """Each driver as a standard score, by the names of ``WEIGHTS``."""
+        """Each driver that a raster shows, as a standard score.
+
+        Those without effect vary over shorter distances than those with one: a forest knows places
+        by smooth fields, and would find in them what it cannot explain otherwise.
+        """
         town = self.town
         return {
             "dem": 1.8 * np.tanh((self.dem - 330) / 300),
             "gdp": 0.85 * self.noise("gdp", 14, 7) + 2.6 * town,
             "prec": self.noise("prec", 16, 8),
-            "slope": 1.8 * np.tanh((self.slope - 3.5) / 4),
             "pm25": self.noise("pm25", 15, 8) + 0.5 * town,
-            "co2": self.noise("co2", 12, 6) + 0.8 * town,
-            "ntl": self.noise("ntl", 12, 6) + 1.5 * town,
-            "elec": self.noise("elec", 13, 6) + 1.2 * town,
+            "co2": self.noise("co2", 6, 3) + 0.5 * town,
+            "ntl": self.noise("ntl", 5, 2) + 0.5 * town,
+            "elec": self.noise("elec", 4, 2) + 0.4 * town,
         }
 
     @cached_property
     def standing(self) -> Field:
         """Quality without mines: what the drivers and chance make of a place."""
-        quality = 0.60 + 0.018 * self.noise("chance", 12, 6)
-        for name, score in self.drivers.items():
-            quality += np.float32(WEIGHTS[name]) * score
+        quality = 0.77 + 0.006 * self.noise("chance", 12, 6)
+        for name, weight in WEIGHTS.items():
+            quality += np.float32(weight) * self.drivers[name]
         return quality.astype(np.float32)
 
     def pit(self, year: int) -> tuple[Field, Field]:

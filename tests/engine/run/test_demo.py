@@ -13,22 +13,15 @@ import pytest
 import rasterio
 import studies
 
-from rsei.engine.report.tabular import check_run_tables
+from rsei.engine.analysis.drivers import DRIVERS
+from rsei.engine.analysis.forest import TRAIN, ForestSettings, split
+from rsei.engine.analysis.importance import added_error, importance
+from rsei.engine.analysis.trees import grown
+from rsei.engine.report.tabular import check_run_tables, read
 from rsei.engine.run import reporting
-from rsei.engine.sources.simulate import DEMO_EPOCHS, write_demo
+from rsei.engine.sources.simulate import DEMO_EPOCHS
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's folder, its study run without drivers and figures."""
-    folder = tmp_path_factory.mktemp("demo")
-    write_demo(folder)
-    path = folder / "study.toml"
-    path.write_text(path.read_text().partition("[drivers]")[0])
-    assert studies.run(path).exit_code == 0
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +71,28 @@ def test_the_size_of_mines_matters_up_to_the_threshold(demo: Path) -> None:
     assert found["spearman"] < -0.5 and found["slope_before"] < 5 * found["slope_after"] < 0
 
 
+def forest_ranks(pixels: pd.DataFrame, seed: int) -> list[str]:
+    """All drivers, the most important first, by a forest of another split, trees and shuffles."""
+    parts = split(pixels, DRIVERS, ForestSettings(seed=seed))
+    learnt = pixels[parts == TRAIN]
+    values, target = learnt[list(DRIVERS)].to_numpy(np.float32), learnt["rsei"].to_numpy()
+    trees, unseen = grown(DRIVERS, values, target, 500, 3, seed)
+    table = importance(trees, added_error(trees, values, target, unseen, seed), "oob")
+    return list(table.sort_values("rank")["driver"])
+
+
+def test_every_forest_gives_back_the_order_that_was_put_in(demo: Path) -> None:
+    """All ten drivers compete: those with an effect in their order, then those without."""
+    order, none = (known(demo)[f"drivers_{kind}"] for kind in ("by_importance", "without_effect"))
+    assert sorted([*order, *none]) == sorted(DRIVERS) and len(order) == 6
+    pixels = read(demo / "run/tables/drivers.parquet", "drivers")
+    of_run = pd.read_csv(demo / "run/tables/importance.csv").sort_values("rank")["driver"]
+    for ranks in (list(of_run), *(forest_ranks(pixels, seed) for seed in range(2, 7))):
+        assert ranks[: len(order)] == order
+        assert set(ranks[len(order) :]) == set(none)
+    assert pd.read_csv(demo / "run/tables/forest.csv").iloc[0]["r2"] > 0.9
+
+
 def test_tables_are_as_described(demo: Path) -> None:
     assert check_run_tables(demo / "run") == []
 
@@ -98,7 +113,7 @@ def test_the_page_tells_what_the_tables_hold(demo: Path, report: str) -> None:
 
 
 def test_the_page_has_every_figure_of_the_study(demo: Path, report: str) -> None:
-    """But those of the drivers, which were left out here; the overview shows nothing more."""
+    """The overview shows nothing more."""
     drawn = {path.relative_to(demo / "run") for path in (demo / "run/figures").rglob("*.svg")}
     shown = {path for path in drawn if path.stem != "overview"}
     assert {path.stem for path in drawn} >= {

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drivers and forest within a run: grid, layers, tables, saved trees, and what can go wrong."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,12 @@ import shapely
 import studies
 from affine import Affine
 
-from rsei.engine.analysis.drivers import DRIVERS
-from rsei.engine.analysis.forest import BLANK, ForestSettings, forest
 from rsei.engine.analysis.trees import Trees
 from rsei.engine.report.tabular import check_run_tables, read
-from rsei.engine.run import pipeline, reading
+from rsei.engine.run import pipeline
 from rsei.engine.run.driver_settings import DriverLayers, DriverRaster
 from rsei.engine.run.driving import layer_tasks, layers_of
 from rsei.engine.run.layers import Ground
-from rsei.engine.run.orders import RunOptions
 from rsei.engine.run.store import Store
 from rsei.engine.run.study import AreaSettings, DriversSettings
 from rsei.engine.run.survey import Place, survey
@@ -31,7 +27,6 @@ from rsei.engine.sources.areas import areas
 from rsei.engine.sources.arrays import read_arrays
 from rsei.engine.sources.errors import StudyError
 from rsei.engine.sources.grids import LONLAT, Window, carrier
-from rsei.engine.sources.simulate import write_demo
 
 MADE = ("slope", "dism", "minea")
 
@@ -284,30 +279,6 @@ def test_without_mines_or_forest_their_columns_are_blank(again: Path, granules: 
 def test_without_drivers_there_is_nothing_to_do(granules: Path, tmp_path: Path) -> None:
     found = survey(studies.load(studies.written(tmp_path, granules)))
     assert layer_tasks(found, "cpu") == ()
-
-
-@pytest.mark.slow
-def test_the_demo_gives_back_the_order_that_was_put_in(tmp_path: Path) -> None:
-    """The four strongest come first; the fifth driver of the simulator and further are close.
-
-    minea was not put in, but goes with dism and takes a part of its importance: without it dism
-    is first of all.
-    """
-    write_demo(tmp_path)
-    outcome = pipeline.run(reading.load(tmp_path / "study.toml"), RunOptions(), studies.Silent())
-    assert outcome.exit_code == 0
-    known = json.loads((tmp_path / "truth/known.json").read_text())["drivers_by_importance"]
-    ranks = table(tmp_path, "importance").set_index("driver")["rank"]
-    assert set(ranks.nsmallest(4).index) == set(known[:4])
-    raw = table(tmp_path, "importance").set_index("driver")["raw"]
-    assert raw.idxmin() == "elec"  # which explains nothing
-    pixels = table(tmp_path, "drivers")
-    pixels["split"] = pixels["split"].astype(object).fillna(BLANK)
-    names = [name for name in DRIVERS if name != "minea"]
-    settings = ForestSettings(folds=2, block_trees=10)
-    alone = forest(pixels, names, settings, "Demo city").importance.set_index("driver")
-    assert alone["rank"].nsmallest(4).index.tolist() == known[:4]
-    assert table(tmp_path, "forest").iloc[0]["r2"] > 0.9
 
 
 def test_a_grid_must_be_in_metres(granules: Path, tmp_path: Path) -> None:
