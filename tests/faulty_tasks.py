@@ -9,6 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from distributed.chaos import KillWorker
+
+from rsei.engine.run import workers
 from rsei.engine.run.store import Draft, Key, Store
 from rsei.engine.sources.errors import GranuleError, MachineError
 
@@ -53,13 +56,17 @@ def slow() -> None:
     time.sleep(0.7)
 
 
+def brief() -> None:
+    time.sleep(0.2)
+
+
 def good() -> None:
     return
 
 
 WAYS: dict[str, Callable[[], None]] = {
     f.__name__.strip("_"): f
-    for f in (exit_, kill, segfault, damaged, bug, memory, hoard, full, slow, good)
+    for f in (exit_, kill, segfault, damaged, bug, memory, hoard, full, slow, brief, good)
 }
 
 
@@ -96,3 +103,15 @@ class Faulty:
         if self.tries(store) <= self.times:
             WAYS[self.way]()
         path.write_bytes(b"pixels")
+
+
+class Killer(KillWorker):
+    """Dask's own, which begins to count once the worker has imported and asked all it needs.
+
+    On a busy machine that takes as long as a worker lives here, and none would end a task.
+    """
+
+    async def setup(self, worker: object) -> None:
+        """Be ready, and then mortal."""
+        workers.versions_here()
+        await super().setup(worker)

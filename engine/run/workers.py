@@ -262,7 +262,7 @@ def remotely(task: Task, store: Store) -> Callable[[Task], Done | Failed]:
 
 def require_same(store: Store) -> None:
     """Raise MachineError in a worker with other software, or without the run's folder."""
-    ours = _versions()
+    ours = versions_here()
     for name in ("python", "rsei", "numpy", "numba", "rasterio"):
         there, here = store.versions.get(name), ours.get(name)
         if there != here and there is not None:
@@ -278,7 +278,8 @@ def require_same(store: Store) -> None:
 
 
 @cache
-def _versions() -> Mapping[str, str]:
+def versions_here() -> Mapping[str, str]:
+    """The software of this process, looked for once."""
     return versions()
 
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 import studies
 from distributed import Nanny
-from faulty_tasks import Faulty
+from faulty_tasks import Faulty, Killer
 from run_hashes import hashes
 
 from rsei.engine.run.cluster import Alone, Crew, Failed, TaskError, crew
@@ -148,7 +148,7 @@ DRIVER = """
 import sys, time
 from pathlib import Path
 import studies
-from faulty_tasks import Faulty
+from faulty_tasks import Faulty, Killer
 from rsei.engine.run.cluster import crew
 from rsei.engine.run.orders import RunOptions, Stop
 from rsei.engine.run.store import Store
@@ -183,15 +183,13 @@ def test_workers_that_are_killed_all_the_time(
     mode: str, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dask's own chaos plugin ends each worker, and each that comes in its place."""
-    from distributed.chaos import KillWorker
-
     from rsei.engine.run import workers
 
-    monkeypatch.setattr(workers, "Steadfast", lambda: KillWorker(delay="8 s", mode=mode))
+    monkeypatch.setattr(workers, "Steadfast", lambda: Killer(delay="8 s", mode=mode))
     with crew(RunOptions(workers=2), MEMORY, SILENT) as people:
-        found = outcomes(people, [Faulty(f"slow{i}", "slow") for i in range(30)], store)
+        found = outcomes(people, [Faulty(f"brief{i}", "brief") for i in range(90)], store)
     assert errors(found) == {}
-    assert len(list(store.markers())) == 30 and verification(store).intact
+    assert len(list(store.markers())) == 90 and verification(store).intact
 
 
 @pytest.mark.slow
