@@ -91,8 +91,8 @@ def verified(run: Path) -> list[str]:
 
 
 def main(root: Path, trials: int) -> None:
-    for number in (signal.SIGTERM, signal.SIGUSR1):  # a child may be met before the command begins
-        signal.signal(number, lambda *_: os._exit(STOPPED))
+    for wish in (signal.SIGTERM, signal.SIGUSR1):  # a child may be met before the command begins
+        signal.signal(wish, lambda *_: os._exit(STOPPED))
     granules = studies.write_all(root / "granules")
     studies.written(root / "whole", granules)
     code = ended(command(root / "whole"))
