@@ -2,7 +2,8 @@
 """Exact distances beside SciPy's, and ways round barriers beside scikit-fmm's, where installed.
 
 Times are processor time of one process on one thread, the contestants taking turns, medians; each
-answer is checked. The fractal coast blocks a quarter of the raster.
+answer is checked. The fractal coast blocks a quarter of the raster; clutter, which is no coast and
+the worst that can be asked for, a tenth of it by single pixels, each with corners to bend at.
 
     python benchmarks/bench_distance.py [--pixels 2000] [--repeats 5] [--json FILE]
 """
@@ -54,6 +55,16 @@ def scene(side: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     return sources, blocked
 
 
+def clutter(side: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Sources among barriers of single pixels."""
+    rng = np.random.default_rng(6)
+    blocked = rng.random((side, side)) < 0.1
+    sources = np.zeros_like(blocked)
+    free = np.argwhere(~blocked)
+    sources[tuple(free[rng.integers(0, len(free), SOURCES)].T)] = True
+    return sources, blocked
+
+
 def wall_error(ways: Callable[..., Any]) -> dict[str, float]:
     """Largest relative errors of ``ways(sources, blocked)``, %, by the analytic way round a wall.
 
@@ -92,7 +103,9 @@ def main() -> None:
 
     np.testing.assert_allclose(ours(), scipys(), rtol=1e-12)
     times = seconds({"rsei distance": ours, "scipy distance": scipys}, asked.repeats)
+    cluttered = clutter(asked.pixels)
     works: dict[str, Work] = {"rsei barriers": lambda: shortest_ways(sources, blocked)}
+    worst: dict[str, Work] = {"rsei clutter": lambda: shortest_ways(*cluttered)}
     errors = {"rsei barriers": wall_error(shortest_ways)}
     try:
         fmm = importlib.import_module("skfmm")
@@ -105,8 +118,10 @@ def main() -> None:
             return np.asarray(fmm.distance(front, order=2)) + 0.5  # a source's front is its edge
 
         works["scikit-fmm, order 2"] = lambda: marched(sources, blocked)
+        worst["scikit-fmm, clutter"] = lambda: marched(*cluttered)
         errors["scikit-fmm, order 2"] = wall_error(marched)
-    times |= seconds(works, min(asked.repeats, 3))
+    for scenes in (works, worst):
+        times |= seconds(scenes, min(asked.repeats, 3))
     found = {
         "machine": processor(),
         "pixels": asked.pixels,
@@ -115,6 +130,7 @@ def main() -> None:
     }
     for name, value in times.items():
         peer = "scipy distance" if "distance" in name else "scikit-fmm, order 2"
+        peer = "scikit-fmm, clutter" if "clutter" in name else peer
         ratio = f"{times[peer] / value:8.2f} x {peer}" if peer in times else ""
         print(f"{name:24} {1e3 * value:10.1f} ms {ratio}")
     print("largest error at a wall, %:", errors)
