@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The measurement of a machine: right sums, right sizes, and a comparison that can fail."""
 
+import ctypes
 import json
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rsei.cli.main import app
-from rsei.engine.run import bench, devices, scenes
+from rsei.engine.run import bench, devices, scenes, streaming
 from rsei.engine.run.bench import Timed
 from rsei.engine.run.partials import LAYERS
 from rsei.engine.run.scenes import BenchOptions, Scenes
@@ -109,6 +111,63 @@ def test_every_stage_is_told_with_its_bytes(found: dict[str, Any]) -> None:
     text = bench.report(found)
     assert all(f"| {stage} |" in text for stage in stages) and "times decode alone" in text
     assert set(LAYERS["reflectance"]) >= {"state", "qc"} and json.dumps(found)
+
+
+class Near(np.ndarray[Any, Any]):
+    """An array that a GPU's copies reach, though it is the host's: they are done at once."""
+
+    __module__ = "numpy"
+
+    @property
+    def data(self) -> Any:
+        return SimpleNamespace(copy_from_host_async=self.copy_from)
+
+    def copy_from(self, address: int, size: int, stream: Any = None) -> None:
+        assert size <= self.nbytes
+        ctypes.memmove(self.ctypes.data, address, size)
+
+
+def test_the_stages_of_a_gpu(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a stand-in for CuPy that calculates on the cores: what is asked for, not its speed."""
+    stream = SimpleNamespace(wait_event=lambda event: None, synchronize=lambda: None)
+    event = SimpleNamespace(record=lambda stream: None, synchronize=lambda: None)
+    cuda = SimpleNamespace(
+        get_current_stream=lambda: stream,
+        Stream=lambda non_blocking: stream,
+        Event=lambda block, disable_timing: event,
+        Device=lambda: SimpleNamespace(synchronize=lambda: None),
+    )
+    library = ModuleType("cupy")
+    library.__dict__.update(
+        {name: getattr(np, name) for name in ("asarray", "zeros", "full", "ones", "arange", "sin")}
+    )
+    library.cuda = cuda  # type: ignore[attr-defined]
+    library.empty = lambda *args: np.empty(*args).view(Near)  # type: ignore[attr-defined]
+    card = devices.Gpu("H100", 80 << 30, "13.0")
+    for module in (bench, scenes, streaming):
+        monkeypatch.setattr(module, "home", lambda device: library if device == "cuda" else np)
+    monkeypatch.setattr(streaming, "pinned", lambda size: np.zeros(size, np.uint8))
+    monkeypatch.setattr(streaming, "put_back", lambda block: None)
+    monkeypatch.setattr(bench, "pinned", lambda size: np.zeros(size, np.uint8))
+    monkeypatch.setattr(bench, "COPY", 1 << 20)
+    monkeypatch.setattr(bench, "gpus", lambda: (card,))
+    monkeypatch.setattr(bench, "choice", lambda *args: devices.Choice("cuda", "asked"))
+    found = bench.bench(replace(SMALL, device="cuda"), folder)
+    rows = {row["stage"]: row for row in found["stages"]}
+    assert {name for name, row in rows.items() if row["bound"] == "pinned copy"} == set(
+        scenes.FROM_HOST
+    )
+    pinned = found["pinned_copy_gb_per_s"]
+    for name, row in rows.items():
+        bound = pinned if name in scenes.FROM_HOST else found["copy_gb_per_s"]
+        assert row["of_copy"] == pytest.approx(row["gb_per_s"] / bound)
+    assert rows["copy to the GPU"]["bytes"] == rows["decode"]["bytes"]
+    assert scenes.ON_CORES in rows and found["gpu"]["start_s"] >= 0
+    text = bench.report(found)
+    assert "the GPU takes" in text and "from pinned memory" in text and "* |" in text
+    made = Scenes.made(SMALL, folder, "cuda")
+    np.testing.assert_array_equal(made._add(made._sent({})).partial().sums, made.added.sums)
+    np.testing.assert_array_equal(made.task.added("reflectance")[0].sums, made.added.sums)
 
 
 def test_a_stage_that_lost_a_fifth_is_named(found: dict[str, Any], tmp_path: Path) -> None:

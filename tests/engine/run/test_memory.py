@@ -16,6 +16,7 @@ from rsei.engine.index.composite import ReflectanceSum
 from rsei.engine.index.indicators import epoch_block
 from rsei.engine.run import cluster, devices
 from rsei.engine.run.cluster import Failed, TaskError, attempt
+from rsei.engine.run.orders import RunOptions
 from rsei.engine.run.store import Draft, Key, Store
 from rsei.engine.run.tasks import Done, lighter
 
@@ -133,6 +134,15 @@ def test_whatever_a_gpu_says_when_it_is_full_halves_the_block(
 def test_other_errors_of_cuda_are_told_as_they_are(tmp_path: Path) -> None:
     found = attempt(OnGpu("c", fails="other"), Store(tmp_path))
     assert isinstance(found, Failed) and "cudaErrorIllegalAddress" in str(found.error)
+
+
+def test_a_process_limits_the_gpu_that_it_uses_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(cluster, "limit_memory", asked.append)
+    with cluster.crew(RunOptions(), 1 << 30, studies.Silent(), "cuda", 500):
+        assert asked == [500]
+    with cluster.crew(RunOptions(), 1 << 30, studies.Silent(), "cpu", None):
+        assert asked == [500]
 
 
 def test_cupys_pools_give_back_what_nobody_uses(monkeypatch: pytest.MonkeyPatch) -> None:
