@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,8 +26,11 @@ from numpy.typing import NDArray
 
 from rsei.engine.index.composite import ReflectanceSum
 from rsei.engine.index.quality import Policy
-from rsei.engine.run import devices, streaming
+from rsei.engine.run import devices, partials, streaming
+from rsei.engine.run.scenes import BenchOptions, Scenes
 from rsei.engine.run.streaming import Layout, Stacks, streamed
+from rsei.engine.sources.errors import GranuleError
+from rsei.engine.sources.granules import Granule
 
 
 class Machine:
@@ -308,6 +313,29 @@ def test_an_error_of_a_reader_comes_in_its_turn() -> None:
     assert len(next(batches)[0]) == 2
     with pytest.raises(ArithmeticError, match="a granule"):
         next(batches)
+
+
+def test_a_granule_that_is_left_out_leaves_no_gap(
+    tmp_path: Path, patch: pytest.MonkeyPatch
+) -> None:
+    """Those after it move up in their room, which stays the one that a GPU copies from."""
+    task = replace(Scenes.made(BenchOptions(64, 6, 1, "cpu"), tmp_path, "cpu").task, skip=True)
+    every = task.shelf.granules["reflectance"]
+    torn, read = every[1], partials.read
+
+    def spoilt(granule: Granule, *args: Any) -> Any:
+        if granule is torn:
+            raise GranuleError("torn")
+        return read(granule, *args)
+
+    patch.setattr(partials, "read", spoilt)
+    found, bad = task.added("reflectance")
+    left = {"reflectance": tuple(one for one in every if one is not torn)}
+    exact, none = replace(task, shelf=replace(task.shelf, granules=left)).added("reflectance")
+    assert len(bad) == 2 and not none and found.observations == exact.observations == 4
+    np.testing.assert_array_equal(found.sums, exact.sums)
+    np.testing.assert_array_equal(found.counts, exact.counts)
+    assert found.losses == exact.losses
 
 
 def test_pinned_memory_is_kept_for_the_next_and_given_back(patch: pytest.MonkeyPatch) -> None:
