@@ -171,11 +171,11 @@ def test_a_run_short_of_memory_gives_the_same_bytes(
     refused = {"partial": 0, "composite": 0}
     add, make = ReflectanceSum.add, epoch_block
 
-    def few_dates(total: Any, bands: Any, *words: Any) -> None:
+    def few_dates(total: Any, bands: Any, *words: Any, **order: bool) -> None:
         if len(bands) > 1:
             refused["partial"] += 1
             raise MemoryError
-        add(total, bands, *words)
+        add(total, bands, *words, **order)
 
     def few_rows(layers: Any, *rest: Any) -> Any:
         if layers.inside.shape[0] > 8:
