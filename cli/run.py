@@ -145,7 +145,8 @@ def print_outcome(outcome: "Outcome") -> None:
         more = len(found.means) - len(rows)
         rest = f"and {more} more areas in tables/series.csv\n" if more else ""
         typer.echo(f"\n{table(['mean RSEI', *found.epochs], rows)}\n{rest}")
-    state = "" if outcome.complete else "; not complete: the same command goes on"
+    how = "without --until, --limit and --shard the run does the rest"
+    state = "" if outcome.complete else f"; not complete: {how}"
     typer.echo(f"{outcome.done} tasks done, {outcome.committed} found done{state}")
     for task, reason in outcome.failed:
         typer.echo(f"failed: {task}: {reason}", err=True)

@@ -24,6 +24,13 @@ def test_a_partial_result_is_told_and_counted(study: Path, pipeline: Pipeline) -
     assert "failed: write a/2001: poison" in found.stderr and "b.hdf: bad" in found.stderr
 
 
+def test_what_is_left_is_told_with_the_way_to_do_it(study: Path, pipeline: Pipeline) -> None:
+    pipeline.outcome = Outcome(Path("out"), 3, 0, complete=False)
+    assert "without --until, --limit and --shard" in rsei("run", study).stdout
+    pipeline.outcome = Outcome(Path("out"), 3, 0)
+    assert "not complete" not in rsei("run", study).stdout
+
+
 def test_a_run_ends_in_its_means_and_then_in_what_is_wrong(
     study: Path, pipeline: Pipeline, tmp_path: Path
 ) -> None:
