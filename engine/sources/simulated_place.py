@@ -30,7 +30,10 @@ SIZES_KM2 = (
     *(0.70, 0.64, 0.20, 0.48, 0.84, 0.40, 0.27, 0.97),
     *(1.6, 1.9, 2.3, 2.9, 3.6, 4.4, 5.2, 6.0),
 )
-"""Areas of the mines, km²: several in each of the study's five size classes."""
+"""Areas of the mines, km², in the order of their names: several in each of the study's size classes.
+
+The order is one in which chance does not make the mines on good land the small ones, or the large.
+"""
 
 APART_DEGREES = 0.03
 """Least distance between two mines, 2.5 km to 3.3 km: they lie singly, the large and the small.
