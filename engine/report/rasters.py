@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Maps for a GIS: grades of the index as classes, and how each map of a run is to be shown."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ..analysis.grades import GRADES, edges_of, grade
-from ..sources.geotiff import Form, cog
+from ..sources.geotiff import Form, cog, window_in
 from ..sources.grids import Lattice
 from ..sources.rasterfiles import opened_tiff
+from ..sources.virtual import virtual
 from . import qgis
 from .findings import Site, parts_of, read_layer
 from .style import CHANGE_MAP, RSEI_MAP, grades_map, reach
@@ -27,6 +28,11 @@ def for_a_gis(site: Site) -> Iterator[tuple[str, bytes]]:
             yield f"grades/{base}.tif", graded(path)
             yield f"grades/{base}.tif.aux.xml", qgis.categories(GRADES[SCHEME])
             yield f"grades/{base}.qml", qgis.classes(GRADES[SCHEME], list(_shades()))
+        tiles = site.files("rsei", epoch)
+        if tiles[0].parent.name == str(epoch):  # a file a tile: and all of them as one
+            base = f"grades/{site.slug}/{epoch}"
+            yield f"{base}.vrt", together(tiles).encode()
+            yield f"{base}.qml", qgis.classes(GRADES[SCHEME], list(_shades()))
     changes = {path.stem for path in (site.folder / "change" / site.slug).glob("[!.]*")}
     signed = [f"trends/{site.slug}", *(f"change/{site.slug}/{pair}" for pair in sorted(changes))]
     for base in signed:
@@ -40,13 +46,25 @@ def graded(path: Path) -> bytes:
     with opened_tiff(path) as dataset:
         rsei, crs, transform = dataset.read(1), dataset.crs.to_wkt(), dataset.transform
         tags = {k: v for k, v in dataset.tags().items() if k != "AREA_OR_POINT"}
-    known = np.isfinite(rsei)
+    lattice, known = Lattice.of(crs, transform), np.isfinite(rsei)
     found = np.where(known, 1 + grade(np.where(known, rsei, 0), SCHEME), 0).astype(np.uint8)
+    form = _form(tags | {"grades": SCHEME})
+    return cog(found[None], lattice, lattice.window(transform, rsei.shape), form)
+
+
+def together(paths: Sequence[Path]) -> str:
+    """The grades of an area by tiles as one virtual raster, from the folder above theirs."""
+    with opened_tiff(paths[0]) as dataset:
+        lattice = Lattice.of(dataset.crs.to_wkt(), dataset.transform)
+    sources = {f"{path.parent.name}/{path.name}": window_in(path, lattice) for path in paths}
+    return virtual(sources, lattice, _form({}))
+
+
+def _form(tags: Mapping[str, str]) -> Form:
+    """What a map of grades holds, and its colours."""
     shades = ((0, 0, 0, 0), *((*map(int, shade), 255) for shade in np.rint(255 * _shades()[:, :3])))
     colours = {number: (r, g, b, a) for number, (r, g, b, a) in enumerate(shades)}
-    lattice = Lattice.of(crs, transform)
-    form = Form(("grade",), "uint8", 0, ("1",), tags | {"grades": SCHEME}, colours=colours)
-    return cog(found[None], lattice, lattice.window(transform, rsei.shape), form)
+    return Form(("grade",), "uint8", 0, ("1",), tags, colours=colours)
 
 
 def _shades() -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:

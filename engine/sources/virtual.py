@@ -9,9 +9,12 @@ import rasterio
 from .geotiff import BLOCK, Form
 from .grids import Lattice, Window
 
+TYPES = {"float32": "Float32", "uint8": "Byte"}
+"""GDAL's names of stored numbers."""
+
 
 def virtual(sources: Mapping[str, Window], lattice: Lattice, form: Form) -> str:
-    """The text of a VRT of float rasters, each by its path from the VRT; equal for equal input.
+    """The text of a VRT of rasters of one form, by their paths from the VRT; equal for equal input.
 
     It has overviews of half, a quarter ... of the size, which are read from those of the files.
     Source: GDAL, VRT driver, https://gdal.org/drivers/raster/vrt.html.
@@ -29,15 +32,17 @@ def virtual(sources: Mapping[str, Window], lattice: Lattice, form: Form) -> str:
     ]
     for number, name in enumerate(form.names, 1):
         lines += [
-            f'  <VRTRasterBand dataType="Float32" band="{number}">',
+            f'  <VRTRasterBand dataType="{TYPES[form.dtype]}" band="{number}">',
             f"    <Description>{escape(name)}</Description>",
             *([f"    <UnitType>{escape(form.units[number - 1])}</UnitType>"] if form.units else []),
-            "    <NoDataValue>nan</NoDataValue>",
-            *(_source(path, window, whole, number) for path, window in sorted(sources.items())),
+            f"    <NoDataValue>{_missing(form):g}</NoDataValue>",
+            *_colours(form),
+            *(_source(path, one, whole, number, form) for path, one in sorted(sources.items())),
             "  </VRTRasterBand>",
         ]
     levels = " ".join(map(str, overviews(whole)))
-    lines += [f'  <OverviewList resampling="average">{levels}</OverviewList>'] if levels else []
+    how = "mode" if form.colours else "average"
+    lines += [f'  <OverviewList resampling="{how}">{levels}</OverviewList>'] if levels else []
     return "\n".join([*lines, "</VRTDataset>"]) + "\n"
 
 
@@ -54,7 +59,26 @@ def overviews(window: Window) -> list[int]:
     return found
 
 
-def _source(path: str, window: Window, whole: Window, band: int) -> str:
+def _missing(form: Form) -> float:
+    """The stored value of a pixel without one."""
+    return 0 if form.nodata is None else form.nodata
+
+
+def _colours(form: Form) -> list[str]:
+    """The colour of each class; none of a raster without classes."""
+    if form.colours is None:
+        return []
+    entries = (
+        "      <Entry "
+        + " ".join(f'c{place}="{part}"' for place, part in enumerate(form.colours[number], 1))
+        + "/>"
+        for number in sorted(form.colours)
+    )
+    palette = "    <ColorInterp>Palette</ColorInterp>", "    <ColorTable>"
+    return [*palette, *entries, "    </ColorTable>"]
+
+
+def _source(path: str, window: Window, whole: Window, band: int, form: Form) -> str:
     size = f'xSize="{window.width}" ySize="{window.height}"'
     rows, columns = window.slices(whole)
     return (
@@ -63,6 +87,6 @@ def _source(path: str, window: Window, whole: Window, band: int) -> str:
         f"      <SourceBand>{band}</SourceBand>\n"
         f'      <SrcRect xOff="0" yOff="0" {size}/>\n'
         f'      <DstRect xOff="{columns.start}" yOff="{rows.start}" {size}/>\n'
-        "      <NODATA>nan</NODATA>\n"
+        f"      <NODATA>{_missing(form):g}</NODATA>\n"
         "    </ComplexSource>"
     )

@@ -15,6 +15,7 @@ import studies
 from run_hashes import hashes
 from studies import written
 
+from rsei.engine.report.rasters import graded, together
 from rsei.engine.run.cluster import Alone
 from rsei.engine.run.orders import Stop
 from rsei.engine.run.places import places
@@ -134,6 +135,32 @@ def test_a_gis_opens_the_index_of_the_tiles(nation: Path) -> None:
             assert file.crs.to_wkt().startswith("PROJCS") and np.isnan(file.nodata)
             np.testing.assert_array_equal(file.read(), joined(nation, folder)[base])
             assert SINUSOIDAL_500M.window(file.transform, file.shape) in CORNER
+
+
+@pytest.mark.slow
+def test_a_gis_opens_the_grades_of_the_tiles(nation: Path, tmp_path: Path) -> None:
+    maps = sorted((nation / "rsei/nation/2012").glob("*.tif"))
+    tiles = [tmp_path / "2012" / path.name for path in maps]
+    assert len(tiles) == len(TILES)
+    (tmp_path / "2012").mkdir()
+    for path, tile in zip(maps, tiles, strict=True):
+        tile.write_bytes(graded(path))
+    (tmp_path / "2012.vrt").write_text(together(maps))
+    with rasterio.open(tmp_path / "2012.vrt") as whole:
+        assert whole.nodata == 0 and whole.descriptions == ("grade",)
+        left, top = whole.transform.c, whole.transform.f
+        known = 0
+        for tile in tiles:
+            with rasterio.open(tile) as part:
+                grades = part.read(1)
+                column = round((part.transform.c - left) / part.transform.a)
+                row = round((part.transform.f - top) / part.transform.e)
+                shades = [dataset.colormap(1) for dataset in (whole, part)]
+            assert all(shades[0][grade] == shades[1][grade] for grade in range(6))
+            found = whole.read(1)[row : row + grades.shape[0], column : column + grades.shape[1]]
+            np.testing.assert_array_equal(found, grades)
+            known += np.count_nonzero(grades)
+        assert known == np.count_nonzero(whole.read(1)) > 0
 
 
 @pytest.mark.slow
