@@ -30,7 +30,7 @@ from rsei.engine.run import devices, partials, streaming
 from rsei.engine.run.scenes import BenchOptions, Scenes
 from rsei.engine.run.streaming import Layout, Stacks, streamed
 from rsei.engine.sources.errors import GranuleError
-from rsei.engine.sources.granules import Granule
+from rsei.engine.sources.granules import Granule, read
 
 
 class Machine:
@@ -321,7 +321,7 @@ def test_a_granule_that_is_left_out_leaves_no_gap(
     """Those after it move up in their room, which stays the one that a GPU copies from."""
     task = replace(Scenes.made(BenchOptions(64, 6, 1, "cpu"), tmp_path, "cpu").task, skip=True)
     every = task.shelf.granules["reflectance"]
-    torn, read = every[1], partials.read
+    torn = every[1]
 
     def spoilt(granule: Granule, *args: Any) -> Any:
         if granule is torn:
