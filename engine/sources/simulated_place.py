@@ -30,9 +30,9 @@ SIZES_KM2 = (
     *(0.70, 0.64, 0.20, 0.48, 0.84, 0.40, 0.27, 0.97),
     *(1.6, 1.9, 2.3, 2.9, 3.6, 4.4, 5.2, 6.0),
 )
-"""Areas of the mines, km², in the order of their names: several in each of the study's size classes.
+"""Areas of the mines, km², by their names; several in each of the study's five size classes.
 
-The order is one in which chance does not make the mines on good land the small ones, or the large.
+The order is one in which chance does not put the small ones, or the large, on the better land.
 """
 
 APART_DEGREES = 0.03

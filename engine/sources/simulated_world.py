@@ -32,7 +32,7 @@ WEIGHTS: Mapping[str, float] = {
     "dem": 0.027,
     "gdp": -0.056,
     "prec": 0.048,
-    "pm25": -0.034,
+    "pm25": -0.030,
 }
 """Change of quality with each driver's score, the most important driver first.
 
