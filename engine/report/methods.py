@@ -128,11 +128,12 @@ def _drivers(drivers: Mapping[str, Any], areas: list[str]) -> str:
 
 
 def _forest(forest: Mapping[str, Any]) -> str:
+    some = f" of a sample of at most {forest['sample']:,}" if forest.get("sample") else ""
     return (
         f"Random forests (Breiman 2001) of {forest['trees']} trees, {forest['mtry']} drivers tried "
-        f"at a split, were grown on {100 * (1 - forest['validation']):.0f} % of the pixels drawn "
-        f"at random (seed {forest['seed']}) and judged on the rest, and by cross-validation in "
-        f"{forest['folds']} folds of blocks of {forest['block'] / 1000:g} km. Importance is "
+        f"at a split, were grown on {100 * (1 - forest['validation']):.0f} % of the pixels{some}, "
+        f"drawn at random (seed {forest['seed']}) and judged on the rest, and by cross-validation "
+        f"in {forest['folds']} folds of blocks of {forest['block'] / 1000:g} km. Importance is "
         "R's %IncMSE (randomForest 4.7): the rise of the squared error when a driver is permuted, "
         "divided by its standard error over the trees."
     )

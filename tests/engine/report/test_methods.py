@@ -73,6 +73,15 @@ def test_the_metric_of_the_rings_is_told(tmp_path: Path) -> None:
     assert "equidistant projection about the area" in told(tmp_path, "mines", text=text)[-1]
 
 
+def test_a_sample_of_the_pixels_is_told(tmp_path: Path) -> None:
+    assert "a sample" not in told(tmp_path, "forest")[-1]
+    text = TEXT.replace("trees = 321", "trees = 321\nsample = 5000")
+    assert (
+        "of the pixels of a sample of at most 5,000, drawn"
+        in told(tmp_path, "forest", text=text)[-1]
+    )
+
+
 def test_what_is_cited_is_listed_and_nothing_else(tmp_path: Path) -> None:
     assert references(told(tmp_path, *TABLES)) == list(REFERENCES.values())
     few = references(told(tmp_path))
