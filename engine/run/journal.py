@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..sources.errors import InputError
+from ..sources.errors import InputError, told_beside
 from .disk import host
 from .shards import Shard
 from .store import Marker, Store
@@ -112,7 +112,7 @@ class Journal:
 
     def quarantined(self) -> tuple[tuple[Path, str], ...]:
         """Granules that were left out, and why."""
-        found = {bad.path: bad.reason for bad in self.survey.bad}
+        found = {bad.path: told_beside(bad.path, bad.reason) for bad in self.survey.bad}
         for marker in self.markers.values():
             for bad in marker.payload.get("bad", ()):
                 found[self.survey.study.granules.path / bad["path"]] = bad["reason"]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..index.composite import GreennessSum, HeatSum, Partial, ReflectanceSum
 from ..index.quality import Policy
 from ..sources.catalogues import ROLES
-from ..sources.errors import GranuleError
+from ..sources.errors import GranuleError, told_beside
 from ..sources.geotiff import Form, read_geotiff, write_geotiff
 from ..sources.granules import Granule, read
 from ..sources.grids import Lattice, Window
@@ -233,8 +233,9 @@ class PartialTask:
             except GranuleError as error:
                 if not self.skip:
                     raise
-                path = os.path.relpath(granule.files[0], self.folder)
-                bad.append({"path": path, "reason": str(error)})
+                path = granule.files[0]
+                reason = told_beside(path, str(error))
+                bad.append({"path": os.path.relpath(path, self.folder), "reason": reason})
             else:
                 good.append(date)
         for place, date in enumerate(good):

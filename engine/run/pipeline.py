@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ..sources.errors import Interrupted, StudyError
+from ..sources.errors import Interrupted, StudyError, told_beside
 from .analyses import area_tasks
 from .budgets import on_card, refusal, shared
 from .cluster import crew
@@ -83,7 +83,7 @@ def plan(study: Study) -> Plan:
         stages=_stage_plans(waves),
         granules=found.used,
         skipped=len(found.catalogue.skipped),
-        bad=tuple((bad.path, bad.reason) for bad in found.bad),
+        bad=tuple((bad.path, told_beside(bad.path, bad.reason)) for bad in found.bad),
         missing=tuple(
             MissingDate(product, day, tile)
             for product, day, tile, status in found.coverage()

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors a user can act on: each says what was expected, what was found, where, and the remedy."""
 
+import os
+from pathlib import Path
+
 
 class RseiError(Exception):
     """A message for the user; the command line prints it without a traceback."""
@@ -46,3 +49,14 @@ class Interrupted(RseiError):
     """The run stopped at a task's edge; the same command resumes it."""
 
     exit_code = 5
+
+
+def told_beside(path: Path, message: str) -> str:
+    """``message`` of an error in a file, as it stands beside the file's own name.
+
+    Results name no folder of a machine: they are the same wherever it was computed.
+
+    >>> told_beside(Path("/data/a.hdf"), "/data/a.hdf: expected pixels; get /data/a.hdf again")
+    'expected pixels; get a.hdf again'
+    """
+    return message.replace(f"{path.parent}{os.sep}", "").removeprefix(f"{path.name}: ")

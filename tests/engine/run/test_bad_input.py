@@ -77,6 +77,7 @@ def test_damaged_granule_is_an_error_unless_skipped(
         studies.run(written(tmp_path, folder))
     rows = list(csv.DictReader((tmp_path / "run/quarantine.csv").read_text().splitlines()))
     assert [row["file"] for row in rows] == [bad.name]
+    assert rows[0]["reason"].startswith("expected ") and str(tmp_path) not in rows[0]["reason"]
     assert bad.read_bytes() == data  # named, never moved or deleted
     skip = f'path = "{folder}"\nreach = 0\non_bad_granule = "skip"'
     outcome = studies.run(written(tmp_path, folder, granules=skip))
