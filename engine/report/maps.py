@@ -38,7 +38,7 @@ def seen(inches: float) -> int:
 def rim(chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Those of the ``chosen`` pixels, (h, w), that have a neighbour which is not chosen.
 
-    >>> rim(np.ones((3, 3), bool)).sum()
+    >>> int(rim(np.ones((3, 3), bool)).sum())
     8
     """
     around = np.pad(chosen, 1)
