@@ -159,7 +159,7 @@ def test_a_gis_opens_the_grades_of_the_tiles(nation: Path, tmp_path: Path) -> No
             assert all(shades[0][grade] == shades[1][grade] for grade in range(6))
             found = whole.read(1)[row : row + grades.shape[0], column : column + grades.shape[1]]
             np.testing.assert_array_equal(found, grades)
-            known += np.count_nonzero(grades)
+            known += int(np.count_nonzero(grades))
         assert known == np.count_nonzero(whole.read(1)) > 0
 
 
