@@ -173,16 +173,22 @@ def middles(edges: NDArray[np.float64]) -> NDArray[np.float64]:
 def ring_fits(table: pd.DataFrame, span: float = SPAN) -> pd.DataFrame:
     """The table ``ring_fits``: LOESS of the mean on distance with its 95 % band, by epoch.
 
-    ``table`` is the table ``rings``. An epoch with fewer than 6 rings that hold a pixel has none.
+    ``table`` is the table ``rings``. The mines, ring 0, keep their row, but no curve passes
+    through them: what happens in them is no matter of distance, and would bend it for the rings
+    beside them. An epoch with fewer than 6 rings round the mines that hold a pixel has none.
     """
     tables = []
     for (area, epoch), group in table.groupby(["area", "epoch"], sort=False):
         distance = middles(group["ring_km"].to_numpy(np.float64))
         mean = group["mean"].to_numpy(np.float64)
         held = ~np.isnan(mean)
-        if held.sum() < 6:
+        round_them = distance[held] > 0
+        if round_them.sum() < 6:
             continue
-        smooth = Smooth.of(distance[held], mean[held], distance[held], span)
+        rings = distance[held][round_them], mean[held][round_them]
+        smooth = Smooth.of(*rings, rings[0], span)
+        curve = np.full((3, held.sum()), np.nan)
+        curve[:, round_them] = smooth.fit, smooth.low, smooth.high
         tables.append(
             pd.DataFrame(
                 {
@@ -192,9 +198,7 @@ def ring_fits(table: pd.DataFrame, span: float = SPAN) -> pd.DataFrame:
                     "distance_km": distance[held],
                     "n": group["n"].to_numpy(np.float64)[held],
                     "mean": mean[held],
-                    "fit": smooth.fit,
-                    "low": smooth.low,
-                    "high": smooth.high,
+                    **dict(zip(("fit", "low", "high"), curve, strict=True)),
                 }
             )
         )
@@ -206,10 +210,9 @@ def breakpoints(table: pd.DataFrame) -> pd.DataFrame:
     """The table ``breakpoints``: where the rise of RSEI stops, and its extremes, by epoch.
 
     ``table`` is the table ``ring_fits``. Two lines are fitted to the rings, each counting by its
-    pixels: the last ones hold few. The mines are left out of the lines, as what happens in them is
-    no matter of distance. ``max_km`` and ``min_km`` are the distances of the highest and lowest
-    ring, mines included, ``fit_max_km`` and ``fit_min_km`` those of the fitted curve. An epoch with
-    fewer than 6 rings has no row.
+    pixels: the last ones hold few. The mines are left out of them, as of the curve. ``max_km`` and
+    ``min_km`` are the distances of the highest and lowest ring, mines included, ``fit_max_km`` and
+    ``fit_min_km`` those of the fitted curve. An epoch with fewer than 6 rings has no row.
     """
     rows = []
     for (area, epoch), group in table.groupby(["area", "epoch"], sort=False):
@@ -222,7 +225,7 @@ def breakpoints(table: pd.DataFrame) -> pd.DataFrame:
         ends = [
             distance[pick(group[column].to_numpy())]
             for column in ("mean", "fit")
-            for pick in (np.argmax, np.argmin)
+            for pick in (np.nanargmax, np.nanargmin)
         ]
         lines = [found.breakpoint, found.low, found.high, found.before, found.after, found.p]
         rows.append([area, epoch, *lines, *ends])

@@ -78,8 +78,9 @@ def rings(
         rows = table[table["epoch"] == ALL].sort_values("ring_km")
         if len(rows):
             axes.scatter(middles(rows), rows["mean"].astype(float), 14, color=INK, zorder=4)
-        curve = None if fits is None else fits[fits["epoch"] == ALL].sort_values("distance_km")
+        curve = None if fits is None else fits[fits["epoch"] == ALL].dropna(subset="fit")
         if curve is not None and len(curve):
+            curve = curve.sort_values("distance_km")
             at = curve["distance_km"].to_numpy(float)
             band = curve["low"].to_numpy(float), curve["high"].to_numpy(float)
             axes.fill_between(at, *band, color=MINES, alpha=0.2, lw=0, label="95 % band")

@@ -226,7 +226,7 @@ OF_THE_AREAS = (
             number("distance_km", "Its middle", "km"),
             COVERAGE,
             measured("mean", "Mean RSEI of the ring"),
-            measured("fit", "Fitted RSEI"),
+            measured("fit", "Fitted RSEI; none for the mines, ring 0"),
             measured("low", "Lower end of its 95 % band"),
             measured("high", "Upper end of its 95 % band"),
         ),

@@ -25,7 +25,7 @@ from .study import AnalysisSettings
 from .survey import Place, Survey
 from .tasks import fingerprints, need
 
-ALGORITHM = 1
+ALGORITHM = 2
 """Version of this stage: raised when its results change."""
 
 PIXEL = 120

@@ -112,7 +112,11 @@ def test_the_curve_that_was_put_in_comes_out() -> None:
 
     fits = ring_fits(table)
     assert ",".join(fits.columns) == "area,epoch,ring_km,distance_km,n,mean,fit,low,high"
-    assert (fits["low"] <= fits["fit"]).all() and (fits["fit"] <= fits["high"]).all()
+    mines = fits["ring_km"] == 0
+    assert mines.sum() == 4 and fits.loc[mines, ["fit", "low", "high"]].isna().all(axis=None)
+    np.testing.assert_array_equal(fits.loc[mines, "mean"], table.loc[table["ring_km"] == 0, "mean"])
+    curves = fits[~mines]
+    assert (curves["low"] <= curves["fit"]).all() and (curves["fit"] <= curves["high"]).all()
     ends = breakpoints(fits).set_index("epoch").loc["all"]
     assert ends["breakpoint_km"] == pytest.approx(12, abs=0.3)
     assert ends["low"] <= ends["breakpoint_km"] <= ends["high"]
@@ -130,7 +134,7 @@ def test_the_top_of_a_smooth_curve_is_found() -> None:
     table["n"] = 100.0
     table.loc[3, "mean"] = np.nan  # a ring without pixel
     ends = breakpoints(ring_fits(table)).iloc[0]
-    assert (ends["fit_max_km"], ends["fit_min_km"]) == (13.5, 0)
+    assert (ends["fit_max_km"], ends["fit_min_km"]) == (13.5, 0.5)
     assert (ends["max_km"], ends["min_km"]) == (13.5, 0)
 
 
