@@ -125,7 +125,7 @@ def test_round_a_coast_it_is_the_visibility_graphs(seed: int) -> None:
     assert np.isinf(found[asked & ~sources & ~some]).all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**31), st.sampled_from([0.01, 0.1, 0.2, 0.4]))
 def test_turning_and_mirroring_the_map_does_so_to_the_ways(seed: int, share: float) -> None:
     rng = np.random.default_rng(seed)

@@ -68,7 +68,7 @@ def test_overlapping_zones_are_each_their_own() -> None:
     assert found.sizes[0] == found.sizes[1] > 0
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.floats(0, 40), st.floats(0, 30)), min_size=3, max_size=12))
 def test_any_polygon_equals_shapely(points: list[tuple[float, float]]) -> None:
     polygon = shapely.make_valid(shapely.Polygon(points))
@@ -81,7 +81,7 @@ def test_any_polygon_equals_shapely(points: list[tuple[float, float]]) -> None:
     np.testing.assert_allclose(share, expected, rtol=0, atol=1e-9)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(1, 19), st.integers(1, 29))
 def test_parts_of_a_window_add_up(row: int, column: int) -> None:
     shapes = in_plane("POLYGON ((4 2, 36.3 5.2, 20 27, 17.7 11.1, 4 2))")

@@ -100,7 +100,7 @@ def test_loadings_of_scikit_learn() -> None:
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_order_and_masked_pixels_change_nothing(seed: int) -> None:
     rng = np.random.default_rng(seed)
     values = city()

@@ -122,7 +122,7 @@ def same(found: Partial, exact: Partial) -> bool:
     )
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.permutations(range(9)), st.lists(st.integers(0, 9), max_size=5))
 def test_order_of_dates_and_calls_change_nothing(order: list[int], cuts: list[int]) -> None:
     total = ReflectanceSum((12, 17), Policy())
@@ -131,7 +131,7 @@ def test_order_of_dates_and_calls_change_nothing(order: list[int], cuts: list[in
     assert same(total.partial(), WHOLE)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 9), max_size=3))
 def test_partials_add_up(cuts: list[int]) -> None:
     pieces = [
@@ -141,7 +141,7 @@ def test_partials_add_up(cuts: list[int]) -> None:
     assert same(sum(pieces[1:], pieces[0]), WHOLE)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, 11), st.integers(1, 16))
 def test_windows_change_nothing(row: int, column: int) -> None:
     for rows in (slice(0, row), slice(row, 12)):
@@ -152,7 +152,7 @@ def test_windows_change_nothing(row: int, column: int) -> None:
             np.testing.assert_array_equal(part.counts, WHOLE.counts[:, rows, columns])
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.sampled_from([(65535, 0), (8, 0xFFFFFFFF), (0b01, 0), (8, 0b10), (1 << 12 | 8, 0)]))
 def test_masked_dates_change_no_mean(words: tuple[int, int]) -> None:
     masked = ReflectanceSum((12, 17), Policy())

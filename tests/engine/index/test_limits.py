@@ -28,7 +28,7 @@ def in_parts(
     )
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     st.integers(0, 99),
     st.sampled_from([1e-30, 1e-3, 1.0]),

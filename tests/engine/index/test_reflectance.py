@@ -51,7 +51,7 @@ def test_is_the_mean_of_what_the_bits_allow() -> None:
 
 
 @given(st.permutations(range(DATES)), st.permutations(GRID), st.sampled_from([None, 7]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_order_axes_and_chunks_change_nothing(
     order: list[int], axes: list[str], chunk: int | None
 ) -> None:

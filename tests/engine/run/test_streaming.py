@@ -255,7 +255,7 @@ def same(total: ReflectanceSum) -> bool:
     return all(np.array_equal(*pair) for pair in pairs)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 9), max_size=30), st.booleans())
 def test_any_order_of_copies_and_kernels_gives_the_same_sums(
     schedule: list[int], eager: bool
@@ -268,7 +268,7 @@ def test_any_order_of_copies_and_kernels_gives_the_same_sums(
     assert len(machine.idle) == 2
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 9), max_size=20), st.booleans(), st.integers(0, 6))
 def test_whoever_leaves_early_leaves_nothing_on_its_way(
     schedule: list[int], eager: bool, most: int

@@ -99,7 +99,7 @@ def test_the_boundary_is_not_carried_by_its_corners(real_data: Path) -> None:
     assert misplaced.sum() > 900
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     west=st.floats(-179, 178),
     south=st.floats(-75, 74),

@@ -52,9 +52,7 @@ def cut(values: NDArray[np.float32], rows: list[int]) -> Iterator[tuple[Window, 
         top += height
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(1, WINDOW.height - 1), max_size=6))
 def test_bytes_do_not_depend_on_the_strips(tmp_path: Path, edges: list[int]) -> None:
     values = pixels()

@@ -24,7 +24,7 @@ BANDS = ["red", "nir", "blue", "green", "nir2", "swir1", "swir2"]
 
 
 @given(st.tuples(*[st.integers(-40, 40)] * 2, *[st.integers(1, 45)] * 2), st.booleans())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_any_window_is_part_of_the_whole_and_fill_outside(
     folder: Path, box: tuple[int, int, int, int], given_out: bool
 ) -> None:

@@ -232,9 +232,7 @@ def test_huge_declared_raster_needs_no_memory(tmp_path: Path) -> None:
         on_lattice(path, METRES, WINDOW)
 
 
-@settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     ending=st.sampled_from(["tif", "nc"]),
     flips=st.lists(st.tuples(st.integers(0, 20_000), st.integers(0, 255)), min_size=1, max_size=6),

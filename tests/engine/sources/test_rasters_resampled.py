@@ -65,9 +65,7 @@ def test_values_that_are_coordinates_stay_where_they_are(
     assert np.abs(y - latitude).max() < allowed
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 2**32 - 1),
     step=st.floats(200, 2000),
@@ -120,9 +118,7 @@ def test_a_pixel_does_not_depend_on_the_window(tmp_path: Path, how: str) -> None
         assert np.array_equal(np.concatenate(strips), whole, equal_nan=True)
 
 
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32 - 1), factor=st.sampled_from([2, 3, 5, 16]))
 def test_nested_pixels_are_averaged_exactly(tmp_path: Path, seed: int, factor: int) -> None:
     random = np.random.default_rng(seed)

@@ -40,7 +40,7 @@ def small() -> World:
 
 
 @given(st.integers(-300, 300), st.integers(-300, 300), st.integers(1, 40), st.integers(1, 40))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_field_does_not_depend_on_the_window_it_is_made_for(
     top: int, left: int, height: int, width: int
 ) -> None:

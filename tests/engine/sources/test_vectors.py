@@ -220,9 +220,7 @@ shapes = st.fixed_dictionaries(
 )
 
 
-@settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(document=shapes | st.fixed_dictionaries({"type": st.just("Feature"), "geometry": shapes}))
 def test_malformed_json_gives_features_or_a_named_error(
     tmp_path: Path, document: dict[str, Any]
