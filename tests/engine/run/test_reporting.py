@@ -141,13 +141,10 @@ def test_an_area_by_tiles_is_shown_as_one(reported: Path) -> None:
     assert '"slug":"other"' in (reported / "report.html").read_text()
 
 
-def test_tiles_are_coarser_where_nobody_could_see_them(
-    reported: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tiles_are_coarser_where_nobody_could_see_them(reported: Path) -> None:
     site = next(one for one in reporting.findings(Store(reported)).sites if one.slug == "other")
     fine = site.rsei(studies.EPOCHS[0])
-    monkeypatch.setattr("rsei.engine.report.findings.SEEN", max(fine.values.shape) // 2 + 1)
-    coarse = site.rsei(studies.EPOCHS[0])
+    coarse = site.rsei(studies.EPOCHS[0], max(fine.values.shape) // 2 + 1)
     assert coarse.transform.a == 2 * fine.transform.a
     assert coarse.values.shape == tuple(-(-side // 2) for side in fine.values.shape)
     assert np.nanmean(coarse.values) == pytest.approx(np.nanmean(fine.values), abs=0.02)
