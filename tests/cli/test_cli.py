@@ -146,7 +146,9 @@ def test_a_bad_study_is_one_message_and_exit_code_2(study: Path) -> None:
 
 
 SLEEPER = """
-import sys, time
+import signal, sys, time
+# Python's own, which it leaves out where the tests were started in the background of a shell.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 class Slow:
     # stands in the way of importing the engine, as a slow file system does
     def find_spec(self, name, path=None, target=None):
