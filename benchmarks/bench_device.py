@@ -9,8 +9,6 @@ of what the device copies in the same run, and as times the expressions'.
 
 import argparse
 import json
-import statistics
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -20,16 +18,14 @@ import numpy as np
 
 from rsei.engine.index.indicators import Block, IndicatorSettings, Layers, epoch_block
 from rsei.engine.index.quality import Policy
-from rsei.engine.run.devices import free_memory, gpus, home, on_host, processor, settled, versions
+from rsei.engine.run.bench import copy_rate, timed
+from rsei.engine.run.devices import free_memory, gpus, home, on_host, processor, versions
+from rsei.engine.run.scenes import Work
 from rsei.engine.sources import simulated_stack as scenes
 from rsei.kernels.quality import accumulate
 from rsei.kernels.zonal import LabelSums, Runs
 
-COPY = 1 << 28
-"""Bytes that are copied to measure the memory: beyond every cache."""
-
 ZONES = 31
-Work = Callable[[], Any]
 Row = tuple[str, int, Work, Work, Callable[[Any, Any], None]]
 
 
@@ -145,29 +141,14 @@ def same_zones(found: LabelSums, exact: Any) -> None:
     np.testing.assert_allclose(stats[:, 1], on_host(exact[1]), rtol=1e-6)
 
 
-def seconds(work: Work, repeats: int, xp: Any) -> float:
-    """Median, the device's part included, after once to compile."""
-    taken = []
-    for _ in range(repeats + 1):
-        begun = time.perf_counter()
-        work()
-        settled(xp)
-        taken.append(time.perf_counter() - begun)
-    return statistics.median(taken[1:])
-
-
-def _two(xp: Any) -> list[Any]:
-    return [xp.full(COPY // 8, value, np.int64) for value in (1, 2)]
-
-
 def report(device: str, side: int, dates: int, repeats: int) -> dict[str, Any]:
     """Rates of every kernel and of its peer."""
     xp = home(device)
-    copied = 2 * COPY / seconds(partial(xp.copyto, *_two(xp)), repeats, xp)
+    copied = copy_rate(repeats, xp)
     found = []
     for name, size, kernel, peer, same in rows(xp, side, dates):
         same(kernel(), peer())
-        mine, theirs = seconds(kernel, repeats, xp), seconds(peer, repeats, xp)
+        mine, theirs = (timed(work, repeats, xp)[0] for work in (kernel, peer))
         rate = size / mine
         row = {"gb_per_s": rate / 1e9, "of_copy": rate / copied, "x_expressions": theirs / mine}
         found.append({"kernel": name, "bytes": size, "seconds": mine, **row})

@@ -89,12 +89,12 @@ def bench(options: BenchOptions, folder: Path) -> dict[str, Any]:
     settled(xp)
     opened = time.perf_counter() - begun
     scenes = Scenes.made(options, folder, device)
-    rates = {"copy": 2 * COPY / _times(partial(_copy, *_two(xp)), options.repeats, xp)[0]}
+    rates = {"copy": copy_rate(options.repeats, xp)}
     if device == "cuda":
-        rates["pinned copy"] = COPY / _times(_from_pinned(xp), options.repeats, xp)[0]
+        rates["pinned copy"] = COPY / timed(_from_pinned(xp), options.repeats, xp)[0]
     stages = []
     for name, size, pixels, work in scenes.stages():
-        seconds, first = _times(work, options.repeats, xp)
+        seconds, first = timed(work, options.repeats, xp)
         bound = "pinned copy" if name in FROM_HOST else "copy"
         stages.append(Timed(name, size, pixels, seconds, rates[bound], bound, first))
     return {
@@ -132,7 +132,12 @@ def _from_pinned(xp: Any) -> Work:
     return lambda: target.data.copy_from_host_async(source.ctypes.data, COPY)
 
 
-def _times(work: Work, repeats: int, xp: Any) -> tuple[float, float]:
+def copy_rate(repeats: int, xp: Any) -> float:
+    """Bytes a second that the memory of ``xp`` reads and writes in a copy."""
+    return 2 * COPY / timed(partial(_copy, *_two(xp)), repeats, xp)[0]
+
+
+def timed(work: Work, repeats: int, xp: Any) -> tuple[float, float]:
     """Seconds of ``work``, the device's part included: the median, and of the first go before."""
     taken = []
     for _ in range(repeats + 1):
