@@ -97,6 +97,13 @@ def _explained(findings: Findings, site: Site) -> Figure:
     )
 
 
+def _ranking(findings: Findings) -> Figure | None:
+    importance = findings.of("importance")
+    if importance is None or importance["area"].nunique() < 2:
+        return None  # the ranks of one area are 1, 2, 3 …: its importance says more
+    return figures_drivers.ranking(_of(findings, "ranking"), importance)
+
+
 OF_AN_AREA = (
     Sketch(
         "maps",
@@ -273,10 +280,8 @@ OF_THE_RUN = (
         "ranking",
         "Drivers over all areas",
         "Bars: sum of each driver's ranks; dots: its rank in each area.",
-        ("ranking",),
-        lambda findings: figures_drivers.ranking(
-            _of(findings, "ranking"), findings.of("importance")
-        ),
+        ("ranking", "importance"),
+        _ranking,
     ),
 )
 """Figures of the whole run."""

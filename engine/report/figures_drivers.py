@@ -179,7 +179,7 @@ def _importance(axes: Axes, table: pd.DataFrame) -> None:
     axes.tick_params(axis="y", length=0)
 
 
-def ranking(table: pd.DataFrame, importance: pd.DataFrame | None, title: str = "") -> Figure:
+def ranking(table: pd.DataFrame, importance: pd.DataFrame) -> Figure:
     """The drivers over all areas: sum of ranks, and each area's rank in a dot."""
     rows = table.sort_values("rank_sum", ascending=False)
     at = np.arange(len(rows))
@@ -190,12 +190,7 @@ def ranking(table: pd.DataFrame, importance: pd.DataFrame | None, title: str = "
         left.set_yticks(at, [label(name) for name in rows["driver"]])
         left.set(xlabel="Sum of ranks   (small: matters more)")
         left.tick_params(axis="y", length=0)
-        if importance is not None:
-            _dots(right, importance, rows["driver"].tolist())
-        else:
-            right.set_axis_off()
-        if title:
-            drawing.suptitle(title, fontsize=9.5)
+        _dots(right, importance, rows["driver"].tolist())
     return drawing
 
 
@@ -214,6 +209,5 @@ def _dots(axes: Axes, importance: pd.DataFrame, drivers: Sequence[str]) -> None:
         )
     axes.set(xlabel="Rank by area")
     axes.grid(axis="x")
-    if importance["area"].nunique() > 1:
-        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, columnspacing=0.5)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, columnspacing=0.5)
     axes.tick_params(axis="y", length=0, labelleft=False)

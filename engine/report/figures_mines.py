@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from .figures_zones import ALL, ZONES, epochs_of
 from .findings import Site
@@ -25,6 +26,9 @@ from .style import (
     figure,
     styled,
 )
+
+NOTHING: Look = {"facecolor": "white", "edgecolor": FAINT, "hatch": "//////"}
+"""Where there is no value: lines, since white is what a bright pixel is, and pale a poor one."""
 
 
 def contrast(table: pd.DataFrame, title: str = "") -> Figure:
@@ -179,8 +183,9 @@ def insets(site: Site, epoch: int, most: int = 3) -> Figure | None:
     sheet = Sheet.of(whole)
     picture = sheet.picture(whole)
     light = np.stack([sheet.picture(layer) for layer in colour], axis=-1)
-    top = float(np.nanpercentile(light, 99.7)) if np.isfinite(light).any() else 0.25
-    shown = np.clip(np.nan_to_num(light, nan=top) / max(top, 0.05), 0, 1) ** 0.9
+    known = np.isfinite(light).all(axis=-1)
+    top = max(float(np.percentile(light[known], 99.7)) if known.any() else 0.25, 0.05)
+    shown = np.dstack([np.clip(np.nan_to_num(light) / top, 0, 1) ** 0.9, known])
     with styled():
         drawing = figure(TWO_COLUMNS, 2 * 0.82 * TWO_COLUMNS / max(len(chosen), 2) + 0.7)
         panels = drawing.subplots(2, len(chosen), squeeze=False)
@@ -190,9 +195,13 @@ def insets(site: Site, epoch: int, most: int = 3) -> Figure | None:
             for axes, image in zip(panels[:, number], (shown, picture)):
                 drawn = draw_map(axes, sheet, image, site, cmap=RSEI_MAP, vmin=0, vmax=1)
                 axes.set(xlim=(x - reach, x + reach), ylim=(y - reach, y + reach))
+                axes.patch.set(**NOTHING)
             panels[0, number].set_title(f"mine {number + 1}: {2 * reach / 1000:.0f} km across")
         panels[0, 0].set_ylabel("True colour (b1 b4 b3)")
         panels[1, 0].set_ylabel("RSEI")
-        drawing.colorbar(drawn, ax=list(panels[1]), shrink=0.9, aspect=18).set_label("RSEI")
+        bar = drawing.colorbar(drawn, ax=panels, shrink=0.42, aspect=18, anchor=(0, 0.06))
+        bar.set_label("RSEI")
+        blank = Patch(lw=0.5, **NOTHING, label="no value")
+        drawing.legend(handles=[blank], loc="outside lower right")
         drawing.suptitle(f"{drawable(site.name, site.slug)}, {epoch}: largest mines", fontsize=9.5)
     return drawing

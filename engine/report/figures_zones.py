@@ -82,6 +82,7 @@ def latitude(table: pd.DataFrame, title: str = "") -> Figure:
         drawing = figure(ONE_COLUMN * 1.25, 2.9)
         profile, bars = drawing.subplots(1, 2, width_ratios=(3, 1), sharey=True)
         _latitude(profile, bars, table)
+        profile.legend(loc="lower right", bbox_to_anchor=(1.05, 1), ncols=2, columnspacing=0.8)
         if title:
             drawing.suptitle(title, fontsize=9.5)
     return drawing
@@ -99,7 +100,6 @@ def _latitude(profile: Axes, bars: Axes, table: pd.DataFrame) -> None:
         profile.plot(mean, lat, "o-", ms=2.5, color=colours[epoch], label=epoch)
     profile.set(xlabel="RSEI, mean ± sd", ylabel="Latitude, °N", xlim=(0, 1))
     profile.grid()
-    profile.legend(loc="lower right", bbox_to_anchor=(1.3, 1.04), ncols=2, columnspacing=0.8)
     mines = table[table["epoch"] == epochs[0]]
     heights = np.diff(np.unique(mines["latitude"].to_numpy(float)))
     height = 0.8 * float(heights.min()) if len(heights) else 0.08
@@ -165,6 +165,7 @@ def overview_of(site: Site, lat: pd.DataFrame, dens: pd.DataFrame) -> Figure:
         bar.set_label("RSEI")
         profile, bars = middle.subplots(1, 2, width_ratios=(2.4, 1), sharey=True)
         _latitude(profile, bars, lat)
+        profile.legend(loc="lower right", bbox_to_anchor=(1.3, 1.04), ncols=2, columnspacing=0.8)
         profile.set_title("c", loc="left", fontweight="bold")
         bars.set_title("d", loc="left", fontweight="bold")
         axes = right.subplots()
@@ -232,17 +233,18 @@ def grades(table: pd.DataFrame, title: str = "") -> Figure:
     epochs = epochs_of(table)
     order = table.drop_duplicates("grade").sort_values("low")
     with styled():
-        drawing = figure(ONE_COLUMN * 1.35, 0.9 + 0.26 * len(epochs))
+        drawing = figure(ONE_COLUMN * 1.25, max(2.9, 0.9 + 0.26 * len(epochs)))
         axes = drawing.subplots()
         start = np.zeros(len(epochs))
         for grade, low in zip(order["grade"], order["low"]):
             rows = table[table["grade"] == grade].set_index("epoch").reindex(epochs)
             share = 100 * rows["share"].to_numpy(float)
-            axes.barh(epochs, share, 0.75, left=start, color=RSEI_MAP(low + 0.1), label=grade)
+            axes.barh(epochs, share, 0.6, left=start, color=RSEI_MAP(low + 0.1), label=grade)
             start += share
         axes.invert_yaxis()
         axes.set(xlim=(0, 100), xlabel="Share of the area, %")
-        axes.legend(ncols=5, loc="lower left", bbox_to_anchor=(-0.08, 1), columnspacing=0.8)
+        legend: Look = {"columnspacing": 0.8, "handlelength": 1.4}
+        axes.legend(ncols=5, loc="lower left", bbox_to_anchor=(-0.12, 1), **legend)
         if title:
             drawing.suptitle(title, fontsize=9.5)
     return drawing

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from rsei.engine.report import figures, figures_drivers, figures_index
+from rsei.engine.report import figures, figures_drivers, figures_index, figures_mines
 from rsei.engine.report.findings import Findings
 from rsei.engine.report.style import (
     CHANGE_MAP,
@@ -76,12 +76,36 @@ def test_loss_and_gain_are_equally_strong() -> None:
 def test_every_figure_of_the_study_is_drawn(full: Findings) -> None:
     drawn = [*figures.of_an_area(full, full.sites[0]), *figures.of_the_run(full)]
     # One area alone is not compared with others.
-    assert {one.sketch.name for one in drawn} == NAMES - {"areas"}
+    assert {one.sketch.name for one in drawn} == NAMES - {"areas", "ranking"}
     for one in drawn:
         with Image.open(BytesIO(one.files["png"])) as image:
             width = image.width / 300
         assert ONE_COLUMN * 0.9 < width < TWO_COLUMNS * 1.05
         assert ET.fromstring(one.files["svg"]).tag.endswith("svg")
+
+
+@pytest.mark.slow
+def test_the_ranks_of_two_areas_are_drawn(full: Findings) -> None:
+    table, importance = full.of("ranking"), full.of("importance")
+    assert table is not None and importance is not None
+    both = pd.concat([importance, importance.assign(area="Other")])
+    drawn = figures_drivers.ranking(table, both)
+    legend = drawn.axes[1].get_legend()
+    assert legend is not None and len(legend.get_texts()) == 2
+
+
+@pytest.mark.slow
+def test_a_pixel_without_a_value_looks_like_no_value_of_the_index(full: Findings) -> None:
+    """White is a bright pixel and sand a poor one: only lines tell what has no value."""
+    drawing = figures_mines.insets(full.sites[0], full.sites[0].epochs[-1])
+    assert drawing is not None
+    maps = [axes for axes in drawing.axes if axes.images and axes.get_xlabel() != "RSEI"]
+    assert len(maps) >= 2
+    for axes in maps:
+        assert axes.patch.get_hatch() and axes.patch.get_visible()
+    light, index = (np.asarray(axes.images[0].get_array()) for axes in (maps[0], maps[-1]))
+    # Every pixel of the picture that lies outside of the area has no value: it is seen through.
+    assert (light[..., 3] == 0).any() and np.isnan(index).any()
 
 
 @pytest.mark.slow
