@@ -10,11 +10,13 @@ from typing import Any, cast
 import matplotlib as mpl
 import numpy as np
 from cmcrameri import cm
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import BoundaryNorm, ListedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
+
+from .png import png
 
 INCH = 25.4
 """Millimetres in an inch, the unit in which matplotlib measures."""
@@ -60,6 +62,8 @@ RULES: dict[str, Any] = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlesize": 8.5,
+    "figure.autolayout": False,
+    "figure.constrained_layout.use": False,
     "figure.dpi": 100,
     "figure.facecolor": "white",
     "font.family": ["DejaVu Sans"],
@@ -129,13 +133,18 @@ def drawable(name: str, otherwise: str) -> str:
 
 def saved(drawing: Figure, kind: str) -> bytes:
     """The file of a figure, ``png``, ``svg`` or ``pdf``, without a date in it."""
-    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[kind]
     buffer = io.BytesIO()
     with styled():
-        if isinstance(drawing.get_layout_engine(), ConstrainedLayoutEngine):
-            # Making room takes a third of the time: once is enough for files of all kinds.
-            drawing.draw_without_rendering()
-            drawing.set_layout_engine("none")
+        if engine := drawing.get_layout_engine():
+            # Making room takes a third of the time: once is enough for files of all kinds. With an
+            # engine, even one that does nothing, each file is drawn once more before it is drawn.
+            engine.execute(drawing)
+            drawing.set_layout_engine(None)
+        if kind == "png":
+            drawing.set_dpi(RULES["savefig.dpi"])
+            data, (width, height) = FigureCanvasAgg(drawing).print_to_buffer()
+            return png(np.frombuffer(data, np.uint8).reshape(height, width, 4), drawing.dpi)
+        undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
         drawing.savefig(buffer, format=kind, metadata=undated)
     return buffer.getvalue()
 
