@@ -167,8 +167,8 @@ class ReflectanceSum(_Sum):
         tables = self._rules.tables
         accumulate((taken[0], taken[1], taken[2]), tables, self._sums, self._counts, other)
         fills = int(tables.fills[0]), int(tables.fills[1])
-        table = namespace(*taken).asarray(self._rules.rules)
-        lost = census((taken[1], taken[2]), fills, table, self._rules.whole, other)
+        words, rules = (taken[1], taken[2]), self._rules
+        lost = census(words, fills, rules.rules, rules.whole, other)
         self._lose(self._rules.reasons, lost)
 
     def _inner(self, name: str) -> tuple[int, ...]:

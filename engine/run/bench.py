@@ -15,7 +15,7 @@ import numpy as np
 
 from ...kernels.launch import cores
 from ..sources.errors import StudyError
-from .devices import choice, gpus, home, memory, pinned, processor, settled, versions
+from .devices import PINNED, choice, gpus, home, memory, processor, settled, versions
 from .scenes import FROM_HOST, ON_CORES, BenchOptions, Scenes, Work
 
 COPY = 1 << 28
@@ -127,7 +127,7 @@ def _worth(stages: list[Timed], opened: float, stored: int) -> dict[str, float |
 
 def _from_pinned(xp: Any) -> Work:
     """A copy to the GPU from memory that is pinned, which nothing on this way can beat."""
-    source, target = pinned(COPY), xp.empty(COPY, np.uint8)
+    source, target = PINNED.take(COPY), xp.empty(COPY, np.uint8)
     source[:] = 1  # memory that was never written is not there yet
     return lambda: target.data.copy_from_host_async(source.ctypes.data, COPY)
 

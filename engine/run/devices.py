@@ -8,7 +8,7 @@ import importlib.util
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -213,27 +213,53 @@ def settled(xp: Any) -> None:
         xp.cuda.Device().synchronize()
 
 
-_idle: list[NDArray[np.uint8]] = []
+class Blocks:
+    """Memory of the host that is asked for time and again: what was put back is taken again.
 
-
-def pinned(size: int) -> NDArray[np.uint8]:
-    """``size`` bytes of pinned memory or more, which a GPU copies from while the cores go on.
-
-    For CuPy. What was :func:`put_back` is taken again: to pin a GB takes as long as to read it.
-    CuPy's own pool would keep a room of every size that was ever asked for.
+    A block that turns out too small is given up, so that no size that was ever asked for stays.
     """
-    while _idle:
-        block = _idle.pop()  # at once, for threads that ask together
-        if block.nbytes >= size:
-            return block
+
+    def __init__(self, make: Callable[[int], NDArray[np.uint8]]) -> None:
+        self._make = make
+        self._idle: list[NDArray[np.uint8]] = []
+
+    def take(self, size: int) -> NDArray[np.uint8]:
+        """``size`` bytes or more, holding anything."""
+        while self._idle:
+            block = self._idle.pop()  # at once, for threads that ask together
+            if block.nbytes >= size:
+                return block
+        return self._make(size)
+
+    def put_back(self, block: NDArray[np.uint8]) -> None:
+        """Keep what nobody reads or writes any more for whoever asks next."""
+        self._idle.append(block)
+
+    def let_go(self) -> None:
+        """Give up what is kept."""
+        self._idle.clear()
+
+
+def _pinned(size: int) -> NDArray[np.uint8]:
+    # CuPy's own pool would keep a block of every size that was ever asked for.
     importlib.import_module("cupy").get_default_pinned_memory_pool().free_all_blocks()
     found: NDArray[np.uint8] = importlib.import_module("cupyx").empty_pinned(size, np.uint8)
     return found
 
 
-def put_back(block: NDArray[np.uint8]) -> None:
-    """Keep pinned memory, from which nothing is copied any more, for whoever asks next."""
-    _idle.append(block)
+PAGEABLE = Blocks(lambda size: np.empty(size, np.uint8))
+"""Memory for the cores. A page that is touched first is cleared by the system before: where a year
+is decoded and added, new memory each time was a third of all that took."""
+
+PINNED = Blocks(_pinned)
+"""Memory that a GPU copies from while the cores go on, for CuPy: to pin a GB takes as long as to
+read it."""
+
+
+def let_go() -> None:
+    """Give up the host's memory that is kept for whoever asks next."""
+    PAGEABLE.let_go()
+    PINNED.let_go()
 
 
 def out_of_memory(error: Exception) -> bool:
@@ -250,7 +276,7 @@ def free_memory() -> None:
 
     A pool of RMM stays as large as it is, and is empty.
     """
-    _idle.clear()
+    let_go()
     gc.collect()
     if cupy := sys.modules.get("cupy"):
         cupy.get_default_memory_pool().free_all_blocks()

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .devices import home, marked, pinned, put_back
+from .devices import PAGEABLE, PINNED, home, marked
 
 Layout = Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]
 """Shape and type of each stack that a room has place for."""
@@ -57,7 +57,8 @@ class Here:
     """A room whose stacks are added where they are: by the cores, which nobody has to wait for."""
 
     def __init__(self, layout: Layout) -> None:
-        self.host: Stacks = {name: np.empty(*form) for name, form in layout.items()}
+        self.block = PAGEABLE.take(_size(layout))
+        self.host = _laid_out(self.block, layout)
 
     def emptied(self) -> None:
         """Nothing to wait for."""
@@ -79,7 +80,7 @@ class Across:
     def __init__(self, layout: Layout, xp: Any, copies: Any) -> None:
         self.copies = copies
         self.current = xp.cuda.get_current_stream()
-        self.block = pinned(sum(map(_padded, layout.values())))
+        self.block = PINNED.take(_size(layout))
         self.host = _laid_out(self.block, layout)
         self.device = {
             name: xp.empty(shape, dtype.newbyteorder("="))
@@ -112,7 +113,12 @@ class Across:
 
 @contextmanager
 def _on_cores(layout: Layout, number: int, xp: Any) -> Iterator[Sequence[Room]]:
-    yield [Here(layout) for _ in range(number)]
+    rooms = [Here(layout) for _ in range(number)]
+    try:
+        yield rooms
+    finally:
+        for room in reversed(rooms):  # the next has each in the same place
+            PAGEABLE.put_back(room.block)
 
 
 @contextmanager
@@ -126,8 +132,8 @@ def _on_gpu(layout: Layout, number: int, xp: Any) -> Iterator[Sequence[Room]]:
         for room in rooms:
             room.taken()  # or the memory would be given to others while something is copied to it
         copies.synchronize()  # as would be the pinned memory
-        for room in reversed(rooms):  # the next has each in the same place
-            put_back(room.block)
+        for room in reversed(rooms):
+            PINNED.put_back(room.block)
 
 
 WAYS = {"cpu": _on_cores, "cuda": _on_gpu}
@@ -157,6 +163,11 @@ def streamed(fills: Sequence[Fill], layout: Layout, device: str) -> Generator[li
                 rooms[n % ROOMS].taken()
                 yield arrays
                 rooms[n % ROOMS].left()
+
+
+def _size(layout: Layout) -> int:
+    """Bytes of all stacks."""
+    return sum(map(_padded, layout.values()))
 
 
 def _padded(form: tuple[tuple[int, ...], np.dtype[Any]]) -> int:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from ...kernels.launch import cores
 from ..sources.errors import InputError
-from .devices import marked
+from .devices import let_go, marked
 from .disk import Disk, host
 from .store import Draft, Key, Marker, Store
 
@@ -81,6 +81,8 @@ def carry_out(task: Task, store: Store) -> Done:
     key = task.key(store)
     if marker := store.find(key):
         return Done(task, marker, fresh=False, seconds=time.monotonic() - begun)
+    if task.stage != "partial":
+        let_go()  # the rooms that granules are read into, which no other stage has
     with marked(f"{task.stage} {task.name}"), store.writing(key, task.files) as draft:
         task.make(store, draft)
     if draft.marker is None:
@@ -89,11 +91,15 @@ def carry_out(task: Task, store: Store) -> Done:
 
 
 def lighter(task: Task) -> Task | None:
-    """The same task in half the memory; None where it cannot do with less."""
+    """The same task, of what it takes at a time half; None where it cannot do with less.
+
+    What it ``held`` beside, if it says so, no budget makes less.
+    """
     budget = getattr(task, "budget", None)
     if budget is None:
         return None
-    found: Task = replace(task, budget=min(budget, task.memory) // 2)  # type: ignore[type-var]
+    less = min(budget, task.memory - getattr(task, "held", 0)) // 2
+    found: Task = replace(task, budget=less)  # type: ignore[type-var]
     return found if found.memory < task.memory else None
 
 

@@ -100,7 +100,7 @@ def test_census_counts_the_first_reason(home: Home, other_order: bool) -> None:
     table = np.vstack([compiled(whole), compiled({(31, 31): {1}}, 1), compiled(own, 1)])
     first, second = (home.put(one.byteswap() if other_order else one) for one in (state, qc))
     fills = 65535, 0xFFFFFFFF
-    counted = rules.census((first, second), fills, home.put(table), 4, other_order)
+    counted = rules.census((first, second), fills, table, 4, other_order)
     lost = home.get(counted).tolist()
     fill = (state == 65535) | (qc == 0xFFFFFFFF)
     tests = [oracles.accepted(state, {bits: values}) for bits, values in whole.items()]
@@ -119,3 +119,11 @@ def test_values_that_a_set_cannot_tell_apart() -> None:
     with pytest.raises(ValueError, match=r"values of 0 to 30, found \[1, 31\]"):
         rule(0, (0, 7), {1, 31})
     assert rule(0, (0, 4), {31})[3] == 1 << 31
+
+
+@pytest.mark.parametrize(("word", "bits"), [(0, (0, 4)), (1, (16, 19)), (1, (0, 7))])
+def test_fields_that_a_half_cannot_hold(word: int, bits: tuple[int, int]) -> None:
+    words = np.zeros((1, 1), np.uint16), np.zeros((1, 1), np.uint32)
+    table = np.array([rule(word, bits, {0})], np.uint32)
+    with pytest.raises(ValueError, match=f"found bits {bits[0]} to {bits[1]} of word {word}"):
+        rules.census(words, (65535, 0xFFFFFFFF), table, 1)

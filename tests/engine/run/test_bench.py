@@ -146,9 +146,9 @@ def test_the_stages_of_a_gpu(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     card = devices.Gpu("H100", 80 << 30, "13.0")
     for module in (bench, scenes, streaming):
         monkeypatch.setattr(module, "home", lambda device: library if device == "cuda" else np)
-    monkeypatch.setattr(streaming, "pinned", lambda size: np.zeros(size, np.uint8))
-    monkeypatch.setattr(streaming, "put_back", lambda block: None)
-    monkeypatch.setattr(bench, "pinned", lambda size: np.zeros(size, np.uint8))
+    blocks = devices.Blocks(lambda size: np.zeros(size, np.uint8))
+    monkeypatch.setattr(streaming, "PINNED", blocks)
+    monkeypatch.setattr(bench, "PINNED", blocks)
     monkeypatch.setattr(bench, "COPY", 1 << 20)
     monkeypatch.setattr(bench, "gpus", lambda: (card,))
     monkeypatch.setattr(bench, "choice", lambda *args: devices.Choice("cuda", "asked"))

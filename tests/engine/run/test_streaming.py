@@ -27,8 +27,11 @@ from numpy.typing import NDArray
 from rsei.engine.index.composite import ReflectanceSum
 from rsei.engine.index.quality import Policy
 from rsei.engine.run import devices, partials, streaming
+from rsei.engine.run.devices import Blocks
 from rsei.engine.run.scenes import BenchOptions, Scenes
+from rsei.engine.run.store import Key, Store
 from rsei.engine.run.streaming import Layout, Stacks, streamed
+from rsei.engine.run.tasks import carry_out
 from rsei.engine.sources.errors import GranuleError
 from rsei.engine.sources.granules import Granule, read
 
@@ -186,8 +189,8 @@ def machine_of(patch: pytest.MonkeyPatch, schedule: list[int], eager: bool) -> M
 
     library = SimpleNamespace(cuda=cuda, empty=empty)
     patch.setattr(streaming, "home", lambda device: library)
-    patch.setattr(streaming, "pinned", lambda size: np.zeros(size + 7, np.uint8))
-    patch.setattr(streaming, "put_back", machine.idle.append)
+    patch.setattr(streaming, "PINNED", blocks := Blocks(lambda size: np.zeros(size + 7, np.uint8)))
+    machine.idle = blocks._idle
     patch.setattr(streaming, "ThreadPoolExecutor", type("Reader", (Inline,), {"eager": eager}))
     return machine
 
@@ -296,13 +299,54 @@ def test_each_wait_is_needed(patch: pytest.MonkeyPatch, method: str) -> None:
     assert wrong > 0
 
 
-def test_the_cores_add_in_the_rooms_that_are_filled() -> None:
-    total, rooms = ReflectanceSum((3, 5), Policy()), set()
+def added_on_cores(rooms: set[int] | None = None) -> ReflectanceSum:
+    total = ReflectanceSum((3, 5), Policy())
     for layers in streamed(FILLS, LAYOUT, "cpu"):
-        rooms.add(layers[0].__array_interface__["data"][0])
+        if rooms is not None:
+            rooms.add(layers[0].__array_interface__["data"][0])
         if len(layers[0]):
             total.add(*layers, other_order=True)
-    assert same(total) and len(rooms) == 2
+    return total
+
+
+def test_the_cores_add_in_the_rooms_that_are_filled() -> None:
+    rooms: set[int] = set()
+    assert same(added_on_cores(rooms)) and len(rooms) == 2
+
+
+def test_rooms_are_kept_for_the_next_year_whatever_they_hold(patch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+
+    def make(size: int) -> NDArray[np.uint8]:
+        made.append(size)
+        return np.full(size, 0xA5, np.uint8)
+
+    patch.setattr(streaming, "PAGEABLE", Blocks(make))
+    for _ in range(2):
+        assert same(added_on_cores())
+    assert len(made) == 2
+    with closing(streamed(FILLS, LAYOUT, "cpu")) as batches:  # left before its end
+        next(batches)
+    assert same(added_on_cores()) and len(made) == 2
+
+
+def test_other_stages_have_the_memory_of_the_rooms(tmp_path: Path) -> None:
+    task = Scenes.made(BenchOptions(64, 6, 1, "cpu"), tmp_path / "scenes", "cpu").task
+    devices.let_go()
+    store = Store(tmp_path / "run")
+    carry_out(task, store)
+    assert len(devices.PAGEABLE._idle) == 2
+
+    key = Key("composite", "nothing", 1, {}, {})
+    other: Any = SimpleNamespace(
+        stage=key.stage,
+        name=key.name,
+        files=(),
+        key=lambda store: key,
+        make=lambda store, draft: None,
+    )
+    carry_out(other, store)
+    assert not devices.PAGEABLE._idle
 
 
 def test_an_error_of_a_reader_comes_in_its_turn() -> None:
@@ -352,14 +396,15 @@ def test_pinned_memory_is_kept_for_the_next_and_given_back(patch: pytest.MonkeyP
 
     patch.setitem(sys.modules, "cupy", cupy)
     patch.setitem(sys.modules, "cupyx", SimpleNamespace(empty_pinned=empty_pinned))
-    first, second = devices.pinned(100), devices.pinned(50)
-    devices.put_back(second)
-    devices.put_back(first)
-    assert devices.pinned(60) is first and devices.pinned(40) is second and made == [100, 50]
-    assert devices.pinned(101).size == 101 and made[2:] == [101]
-    devices.put_back(second)
-    assert devices.pinned(60).size == 60 and made[3:] == [60]  # too small, and given up
-    devices.put_back(first)
+    pinned = devices.PINNED
+    first, second = pinned.take(100), pinned.take(50)
+    pinned.put_back(second)
+    pinned.put_back(first)
+    assert pinned.take(60) is first and pinned.take(40) is second and made == [100, 50]
+    assert pinned.take(101).size == 101 and made[2:] == [101]
+    pinned.put_back(second)
+    assert pinned.take(60).size == 60 and made[3:] == [60]  # too small, and given up
+    pinned.put_back(first)
     freed.clear()
     devices.free_memory()
-    assert devices.pinned(10).size == 10 and made[4:] == [10] and freed
+    assert pinned.take(10).size == 10 and made[4:] == [10] and freed
