@@ -13,7 +13,7 @@ from numba import cuda, int32, int64
 from .extremes import highest_key, lowest_key
 from .indices import NAN, NDBSI, NDVI, WET, pixel_indices
 from .launch import CHUNK, Kernel, cpu_loop, device, gpu_grid
-from .moments import DIGITS, INDICATORS, TERMS, TILE, add_pixel, add_tile, in_range
+from .moments import DIGITS, INDICATORS, TERMS, TILE, add_pixel, add_tile, in_range, require_fit
 
 BANDS = 7
 
@@ -265,6 +265,8 @@ def screen(
     years; ``place``, (N,) uint8, has the bits ``INSIDE`` and ``LAND_WATER``. ``results`` are
     filled: the composite, (7, N) float32; the indicators, (5, N) float32, ndvi wet ndbsi lst
     mndwi, with those given in their rows; the reason, (N,) uint8; sums, (rows, 57) int64, from
-    zero; keys of the extremes, (rows, 8) int64, from ``extremes.NOTHING``.
+    zero; keys of the extremes, (rows, 8) int64, from ``extremes.NOTHING``. Raises ValueError for
+    more than 2**28 pixels.
     """
+    require_fit(sums.shape[1])
     _screen(sums, counts, place, rules, *results)

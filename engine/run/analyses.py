@@ -2,7 +2,7 @@
 """Stage ``analyse``: what the index says of each area, and the tables of the run."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -84,6 +84,9 @@ class AreaAnalysis:
     lattice: Lattice
     """The study's grid."""
 
+    budget: int
+    """Bytes that a strip under the pooled scope may take, on the host and on a GPU."""
+
     stage = "analyse"
 
     @property
@@ -141,10 +144,20 @@ class AreaAnalysis:
         return self.place.pixels * 4 * (len(self.pairs) + 4)
 
     @property
-    def memory(self) -> int:
+    def held(self) -> int:
         """Bytes of the maps under two scopes, and what sorting and places of pixels take."""
         largest = max(part.window.size for part in self.place.parts)
         return self.place.count(self.lattice) * (8 * len(self.epochs) + PIXEL) + largest * PACKED
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the maps and of a strip."""
+        return self.held + self._cut.strip
+
+    @property
+    def _cut(self) -> ReduceTask:
+        """The reduction in strips of this budget."""
+        return replace(self.reduction, budget=self.budget)
 
     def key(self, store: Store) -> Key:
         """The maps, the polygons and the settings."""
@@ -183,7 +196,7 @@ class AreaAnalysis:
         """The same under the pooled scope; None where the study's own scope is no other."""
         if self.reduction.settings.normalisation != "epoch" or len(self.epochs) < 2:
             return None
-        return gathered_under_pooled(self.reduction, store, stack)
+        return gathered_under_pooled(self._cut, store, stack)
 
     def _write_maps(self, draft: Draft, stack: Stack, trend: Trend) -> None:
         for earlier, later in self.pairs:
@@ -237,6 +250,7 @@ def area_tasks(survey: Survey, device: str) -> tuple[AreaAnalysis, ...]:
             study.water.land_cover.raster if study.water.land_cover else None,
             reductions[place],
             survey.lattice,
+            reductions[place].budget,
         )
         for place in survey.places
     )

@@ -21,7 +21,14 @@ from .store import Store
 from .survey import Place, Survey
 
 ROWS = 512
-"""Rows of an indicators file taken at a time."""
+"""Most rows of an indicators file taken at a time."""
+
+PIXEL = 130
+"""Bytes of a pixel of a strip, on either side, at most: where two epochs are correlated, of each of
+which the last strip is there while the next is projected. A test measures it."""
+
+HISTOGRAMS = 1 << 25
+"""Bytes of the histograms of percentiles, which are as large for one row as for a nation."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,9 @@ class AreaTask:
     device: str
     """Where to calculate: ``cpu`` or ``cuda``."""
 
+    budget: int
+    """Bytes that a strip may take, of the host's memory and of a GPU's."""
+
     @property
     def slug(self) -> str:
         """The area in paths."""
@@ -67,6 +77,21 @@ class AreaTask:
         """Columns of its widest raster."""
         return max(part.window.width for part in self.parts)
 
+    @property
+    def rows(self) -> int:
+        """Rows of a strip, so that the budget holds; no result depends on them."""
+        return max(1, min(ROWS, self.budget // (self.widest * PIXEL)))
+
+    @property
+    def strip(self) -> int:
+        """Bytes of a strip."""
+        return min(self.rows, self.tallest) * self.widest * PIXEL
+
+    @property
+    def tallest(self) -> int:
+        """Rows of its tallest raster."""
+        return max(part.window.height for part in self.parts)
+
     def strips(
         self, store: Store, epoch: int
     ) -> Iterator[tuple[Window, NDArray[np.float32], NDArray[np.uint8]]]:
@@ -74,7 +99,7 @@ class AreaTask:
         xp = home(self.device)
         for part in self.parts:
             path = store.folder / f"indicators/{part.named(epoch)}.tif"
-            for strip in part.window.strips(ROWS):
+            for strip in part.window.strips(self.rows):
                 layers = read_geotiff(path, self.lattice, strip)
                 reason = (layers[-1] != 1).astype(np.uint8)
                 yield strip, xp.asarray(np.ascontiguousarray(layers[:-1])), xp.asarray(reason)
@@ -98,6 +123,7 @@ def fields_of_an_area(survey: Survey, place: Place, device: str) -> dict[str, An
         "tables": fixed_tables(study.rsei),
         "lattice": survey.lattice,
         "device": device,
+        "budget": study.compute.block_bytes(device) // 2,
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...kernels.moments import MOST_PIXELS
 from ..index.indicators import (
     BANDS,
     LAYERS,
@@ -84,7 +85,7 @@ class CompositeTask:
     """The grid of the heat product."""
 
     budget: int
-    """Bytes of memory it may take."""
+    """Bytes that a strip may take, of the host's memory and of a GPU's."""
 
     device: str = "cpu"
     """Where to calculate: ``cpu`` or ``cuda``."""
@@ -125,14 +126,20 @@ class CompositeTask:
         return self.place.window.size * 4 * (len(COMPOSITE) + len(LAYERS) + 1)
 
     @property
+    def held(self) -> int:
+        """Bytes of what lies on the whole window: the user's rasters."""
+        return self.place.window.size * 9
+
+    @property
     def memory(self) -> int:
         """Bytes while a strip is worked on."""
-        return self.rows * self.place.window.width * PIXEL + self.place.window.size * 9
+        return self.rows * self._row + self.held
 
     @property
     def rows(self) -> int:
         """Rows of a strip, so that the budget holds."""
-        return max(1, min(self.place.window.height, self.budget // 2 // self._row))
+        most = MOST_PIXELS // self.place.window.width
+        return max(1, min(self.place.window.height, self.budget // self._row, most))
 
     @property
     def _row(self) -> int:
@@ -290,7 +297,7 @@ def composite_tasks(survey: Survey, device: str) -> tuple[CompositeTask, ...]:
             written,
             survey.lattice,
             survey.coarse,
-            study.compute.block_bytes(device),
+            study.compute.block_bytes(device) // 2,
             device,
             waters(place, epoch, study.water),
         )
@@ -311,7 +318,8 @@ def water_tasks(survey: Survey, device: str) -> tuple[WaterTask, ...]:
     """What thresholds of water are of: the first wave of the stage; none without Otsu by tile."""
     if survey.study.water.mndwi != "otsu":
         return ()
-    return tuple(WaterTask(task) for task in composite_tasks(survey, device) if task.waters)
+    tasks = composite_tasks(survey, device)
+    return tuple(WaterTask(task, task.budget) for task in tasks if task.waters)
 
 
 def _near(piece: Piece, part: Place) -> bool:

@@ -9,7 +9,7 @@ from ..index.pca import NothingValid
 from ..index.rsei import scaled
 from ..sources.geotiff import Form, write_cog
 from ..sources.virtual import virtual
-from .areatasks import ROWS, AreaTask, fields_of_an_area
+from .areatasks import AreaTask, fields_of_an_area
 from .devices import on_host
 from .projections import ProjectTask, project_tasks
 from .store import Draft, Key, Store
@@ -61,9 +61,14 @@ class WriteTask(AreaTask):
         return self.place.pixels * 4
 
     @property
+    def held(self) -> int:
+        """Bytes of the map, thrice as it is packed."""
+        return self.place.pixels * 12
+
+    @property
     def memory(self) -> int:
-        """Bytes of the map, thrice as it is packed, and of a strip."""
-        return self.place.pixels * 12 + ROWS * self.widest * 60
+        """Bytes of the map and of a strip."""
+        return self.strip + self.held
 
     def key(self, store: Store) -> Key:
         """The components, the projection and the scale."""

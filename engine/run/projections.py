@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..index.pca import NothingValid
 from ..index.rsei import Projected, final_limits, scaled
 from ..index.scopes import Group, Scope, final_groups
-from .areatasks import ROWS, AreaTask, exact_percentiles, fields_of_an_area
+from .areatasks import HISTOGRAMS, AreaTask, exact_percentiles, fields_of_an_area
 from .devices import on_host
 from .records import pixels_record
 from .reductions import ReduceTask
@@ -50,10 +50,12 @@ class ProjectTask(AreaTask):
         passes = 1 if self.settings.percentages is None else 3
         return passes * len(self.chosen) * self.place.pixels * 24
 
+    held = HISTOGRAMS
+
     @property
     def memory(self) -> int:
-        """Bytes of a strip."""
-        return ROWS * self.widest * 60
+        """Bytes of a strip, and of the histograms."""
+        return self.strip + self.held
 
     def key(self, store: Store) -> Key:
         """The components."""

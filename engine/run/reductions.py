@@ -15,7 +15,7 @@ from ..index.pca import ConstantIndicator, Limits, NothingValid, require_pixels,
 from ..index.rsei import Agreement, project
 from ..index.scopes import Group, groups
 from ..index.summaries import INDICATORS, Summary
-from .areatasks import ROWS, AreaTask, exact_percentiles, fields_of_an_area
+from .areatasks import HISTOGRAMS, AreaTask, exact_percentiles, fields_of_an_area
 from .records import pca_record, summary
 from .store import Draft, Key, Store
 from .survey import Place, Survey
@@ -50,10 +50,12 @@ class ReduceTask(AreaTask):
         passes = 2 * (self.settings.percentages is not None) + self._correlated
         return passes * len(self.epochs) * self.place.pixels * 24
 
+    held = HISTOGRAMS
+
     @property
     def memory(self) -> int:
-        """Bytes of a strip of all layers, and the histograms."""
-        return ROWS * self.widest * 60 + 4 * 65536 * 8 * 4
+        """Bytes of a strip of all layers, and of the histograms."""
+        return self.strip + self.held
 
     @property
     def _correlated(self) -> bool:

@@ -2,7 +2,7 @@
 """The first step of stage ``composite`` where Otsu parts water from land in an area by tiles."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING
@@ -27,6 +27,9 @@ class WaterTask:
 
     composite: "CompositeTask"
     """The composite of the same pixels."""
+
+    budget: int
+    """Bytes that a strip may take, of the host's memory and of a GPU's."""
 
     stage = "composite"
 
@@ -56,9 +59,19 @@ class WaterTask:
         return 1 << 19
 
     @property
+    def held(self) -> int:
+        """Bytes of what lies on the whole window."""
+        return self.composite.held
+
+    @property
     def memory(self) -> int:
         """Bytes while a strip is worked on."""
-        return self.composite.memory
+        return self._cut.memory
+
+    @property
+    def _cut(self) -> "CompositeTask":
+        """The composite in strips of this budget."""
+        return replace(self.composite, budget=self.budget)
 
     def key(self, store: Store) -> Key:
         """As of the composite, but for the thresholds."""
@@ -67,7 +80,7 @@ class WaterTask:
 
     def make(self, store: Store, draft: Draft) -> None:
         """Count."""
-        counts = histogram(self.composite, Larder(self.composite, store)).counts
+        counts = histogram(self._cut, Larder(self.composite, store)).counts
         write_arrays(draft.paths[self.files[0]], {"counts": counts})
 
 

@@ -14,6 +14,8 @@ from run_hashes import hashes
 
 from rsei.engine.index.composite import ReflectanceSum
 from rsei.engine.index.indicators import epoch_block
+from rsei.engine.index.limits import Histogram
+from rsei.engine.index.rsei import project
 from rsei.engine.run import cluster, devices
 from rsei.engine.run.cluster import Failed, TaskError, attempt
 from rsei.engine.run.orders import RunOptions
@@ -167,9 +169,10 @@ def test_a_run_short_of_memory_gives_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     granules = studies.write_all(tmp_path / "granules")
-    whole = studies.run(studies.written(tmp_path / "whole", granules), until="write")
-    refused = {"partial": 0, "composite": 0}
-    add, make = ReflectanceSum.add, epoch_block
+    asked = 'limits = [2, 98]\ndirection = "reference"\nreference = 2012'
+    whole = studies.run(studies.written(tmp_path / "whole", granules, rsei=asked), until="write")
+    refused = {"partial": 0, "composite": 0, "reduce": 0, "project": 0}
+    add, make, count, draw = ReflectanceSum.add, epoch_block, Histogram.of, project
 
     def few_dates(total: Any, bands: Any, *words: Any, **order: bool) -> None:
         if len(bands) > 1:
@@ -183,9 +186,23 @@ def test_a_run_short_of_memory_gives_the_same_bytes(
             raise MemoryError
         return make(layers, *rest)
 
+    def few_counted(layers: Any, reason: Any) -> Any:
+        if reason.shape[0] > 8:
+            refused["reduce"] += 1
+            raise MemoryError
+        return count(layers, reason)
+
+    def few_projected(indicators: Any, reason: Any, *rest: Any) -> Any:
+        if reason.shape[0] > 8:
+            refused["project"] += 1
+            raise MemoryError
+        return draw(indicators, reason, *rest)
+
+    monkeypatch.setattr("rsei.engine.run.areatasks.Histogram.of", few_counted)
+    monkeypatch.setattr("rsei.engine.run.areatasks.project", few_projected)
     monkeypatch.setattr(ReflectanceSum, "add", few_dates)
     monkeypatch.setattr("rsei.engine.run.composites.epoch_block", few_rows)
     monkeypatch.setattr(cluster, "HALVINGS", 12)
-    short = studies.run(studies.written(tmp_path / "short", granules), until="write")
+    short = studies.run(studies.written(tmp_path / "short", granules, rsei=asked), until="write")
     assert not short.failed and min(refused.values()) > 0
     assert hashes(short.out) == hashes(whole.out)
