@@ -2,6 +2,7 @@
 """How alike neighbouring pixels are: Moran's I, and what it costs a sample in information."""
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import scipy
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 CLASSES = 100
 """Most distance classes of a correlogram. Each is at least a pixel wide."""
@@ -18,6 +20,9 @@ REACH = 0.5
 
 Beyond, pairs are few and come from the map's ends. Source: Dutilleul 1993 and common practice.
 """
+
+LINES = 64
+"""Rows or columns that are transformed at a time, so that what is held beside is little."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +69,12 @@ def moran(grid: Floats) -> Moran:
     expected = -1 / (n - 1) if n > 1 else math.nan
     centred = np.where(known, grid - (grid[known].mean() if n else 0.0), 0.0)
     second = float((centred**2).sum())
-    neighbours = np.zeros(grid.shape)
+    neighbours = np.zeros(grid.shape, np.int8)
     cross = 0.0
     for rows, columns in ((0, 1), (1, 0), (1, 1), (1, -1)):
         here, there = _shifted(rows, columns)
         cross += 2 * float((centred[here] * centred[there]).sum())
-        both = (known[here] & known[there]).astype(float)
+        both = known[here] & known[there]
         neighbours[here] += both
         neighbours[there] += both
     s0 = float(neighbours.sum())
@@ -109,26 +114,61 @@ def effective_size(first: Floats, second: Floats) -> float:
     return float(min(n, max(3.0, 1 + n * n / total))) if total > 0 else float(n)
 
 
-def _by_class(known: NDArray[np.bool_], grids: list[Floats]) -> tuple[Floats, list[Floats]]:
+def _by_class(known: Flags, grids: Sequence[Floats]) -> tuple[Floats, list[Floats]]:
     """Pairs of pixels in each class of distance, and each grid's products of centred values."""
-    height, width = known.shape
-    centred = [np.where(known, grid - grid[known].mean(), 0.0) for grid in grids]
-    counts = np.rint(_correlated(known.astype(np.float64)))
-    y, x = np.arange(1 - height, height)[:, None], np.arange(1 - width, width)
-    distance = np.hypot(y, x)
+    pairs = _in_classes(known.astype(np.float64), whole=True)
+    return pairs, [_in_classes(np.where(known, grid - grid[known].mean(), 0.0)) for grid in grids]
+
+
+def _in_classes(grid: Floats, whole: bool = False) -> Floats:
+    """Sums, by class of distance, of the products of ``grid`` with itself at every shift.
+
+    Class 0 is no shift, and each other shift counts with its opposite; ``whole``: products are
+    whole numbers.
+    """
+    height, width = grid.shape
     reach = max(1.0, REACH * max(height, width))
     wide = max(1.0, reach / CLASSES)
-    classes = np.where(distance == 0, 0, 1 + np.floor((distance - 0.5) / wide)).astype(int)
-    inside = distance <= reach
-    classes = classes[inside]
-    products = [_correlated(part) for part in centred]
-    pairs, *sums = (np.bincount(classes, part[inside]) for part in (counts, *products))
-    return pairs.astype(np.float64), [part.astype(np.float64) for part in sums]
+    down, across = (min(side - 1, int(reach)) for side in grid.shape)
+    sums = np.zeros(2 + int((reach - 0.5) / wide))
+    for shift, products in enumerate(_correlated(grid, down, across)):
+        distance = np.hypot(shift, np.arange(across + 1))
+        near = distance <= reach
+        classes = np.where(distance == 0, 0, 1 + np.floor((distance - 0.5) / wide)).astype(int)
+        row = np.rint(products) if whole else products
+        right, left = row[across:], row[across::-1]
+        # A shift to the upper left is worth one to the lower right: rows below count twice.
+        both = 2 * (right + left) if shift else 2 * right
+        both[0] = 2 * right[0] if shift else right[0]
+        sums += np.bincount(classes[near], both[near], minlength=len(sums))
+    return sums
 
 
-def _correlated(grid: Floats) -> Floats:
-    """Sum of products of ``grid`` with itself at every shift, (2 h - 1, 2 w - 1)."""
-    return scipy.signal.fftconvolve(grid, grid[::-1, ::-1])
+def _correlated(grid: Floats, down: int, across: int) -> Iterator[Floats]:
+    """Sums of products of ``grid`` with itself, a row for each shift from 0 to ``down`` rows.
+
+    A row is of shifts from -``across`` to ``across`` columns, (2 across + 1,). By FFT, with as
+    many zeros around as these shifts need. Half a spectrum of the grid's rows is all that is held,
+    8 to 16 bytes a pixel: its columns are transformed, squared and transformed back in place.
+    """
+    height, width = grid.shape
+    rows = scipy.fft.next_fast_len(height + down)
+    columns = scipy.fft.next_fast_len(width + across, real=True)
+    spectrum = np.empty((height, columns // 2 + 1), np.complex128)
+    for first in range(0, height, LINES):
+        part = slice(first, first + LINES)
+        spectrum[part] = scipy.fft.rfft(grid[part], columns, axis=1)
+    for first in range(0, spectrum.shape[1], LINES):
+        part = slice(first, first + LINES)
+        found = scipy.fft.fft(spectrum[:, part], rows, axis=0)
+        power = found.real**2 + found.imag**2
+        spectrum[: down + 1, part] = scipy.fft.ifft(power, axis=0)[: down + 1]
+    for first in range(0, down + 1, LINES):
+        products = scipy.fft.irfft(spectrum[first : first + LINES], columns, axis=1)
+        products = products[: down + 1 - first]
+        yield from np.concatenate(
+            [products[:, columns - across :], products[:, : across + 1]], axis=1
+        )
 
 
 def _shifted(rows: int, columns: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
@@ -137,22 +177,3 @@ def _shifted(rows: int, columns: int) -> tuple[tuple[slice, slice], tuple[slice,
     if columns >= 0:
         return (up, slice(None, -columns or None)), (down, slice(columns, None))
     return (up, slice(-columns, None)), (down, slice(None, columns))
-
-
-def gridded(x: Floats, y: Floats, values: Floats) -> Floats:
-    """``values`` of pixels with centres ``x`` and ``y`` as a grid, (h, w), NaN elsewhere.
-
-    The pixels' size is the smallest step between two columns or rows; north is up.
-    """
-    size = min(_step(x), _step(y))
-    columns = np.rint((x - x.min()) / size).astype(int)
-    rows = np.rint((y.max() - y) / size).astype(int)
-    grid = np.full((int(rows.max()) + 1, int(columns.max()) + 1), np.nan)
-    grid[rows, columns] = values
-    return grid
-
-
-def _step(centres: Floats) -> float:
-    """The smallest difference between two coordinates, infinite if they are all the same."""
-    steps = np.diff(np.unique(np.round(centres, 3)))
-    return float(steps.min()) if steps.size else math.inf

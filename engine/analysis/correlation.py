@@ -3,47 +3,93 @@
 
 import math
 from collections.abc import Sequence
+from itertools import combinations, product
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 import scipy
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from .autocorrelation import effective_size, gridded
+from .autocorrelation import effective_size
+from .pixels import Pixels
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 
-def correlation(table: pd.DataFrame, drivers: Sequence[str]) -> pd.DataFrame:
+class Columns(Protocol):
+    """Columns of numbers by name: ``Pixels``, or a table of pandas."""
+
+    def __getitem__(self, name: str, /) -> ArrayLike:
+        """The column of that name, (n,)."""
+
+
+def correlation(pixels: Pixels, drivers: Sequence[str]) -> pd.DataFrame:
     """One row a driver: driver, n, pearson, p, n_eff, p_eff, spearman.
 
-    ``table`` has columns x, y, rsei and each driver, one row a pixel of a regular grid; a row
-    counts where both values are there. ``p`` takes pixels for independent, ``p_eff`` the effective
-    number of them. NaN for fewer than 4 rows, and for a driver that is constant.
+    A pixel counts where both values are there. ``p`` takes pixels for independent, ``p_eff`` the
+    effective number of them. NaN for fewer than 4 pixels, and for a driver that is constant.
     """
     rows = []
-    rsei, x, y = (table[name].to_numpy(np.float64) for name in ("rsei", "x", "y"))
+    rsei = pixels["rsei"]
     for driver in drivers:
-        values = table[driver].to_numpy(np.float64)
+        values = pixels[driver]
         both = np.isfinite(rsei) & np.isfinite(values)
-        first, second = rsei[both], values[both]
-        row = {"driver": driver, "n": int(both.sum()), **dict.fromkeys(_NUMBERS, math.nan)}
-        if both.sum() > 3 and np.ptp(first) > 0 and np.ptp(second) > 0:
-            r = float(np.corrcoef(first, second)[0, 1])
-            grids = (gridded(x[both], y[both], part) for part in (first, second))
-            n_eff = effective_size(*grids)
+        n = int(both.sum())
+        row = {"driver": driver, "n": n, **dict.fromkeys(_NUMBERS, math.nan)}
+        if n > 3 and differ(rsei[both]) and differ(values[both]):
+            r = pearson(rsei[both], values[both])
+            n_eff = effective_size(pixels.grid(rsei, both), pixels.grid(values, both))
             row |= {
                 "pearson": r,
-                "p": significance(r, int(both.sum())),
+                "p": significance(r, n),
                 "n_eff": n_eff,
                 "p_eff": significance(r, n_eff),
-                "spearman": float(scipy.stats.spearmanr(first, second).statistic),
+                "spearman": pearson(ranks(rsei[both]), ranks(values[both])),
             }
         rows.append(row)
     return pd.DataFrame(rows, columns=["driver", "n", *_NUMBERS])
 
 
 _NUMBERS = ("pearson", "p", "n_eff", "p_eff", "spearman")
+
+
+def differ(values: NDArray[Any]) -> bool:
+    """Whether there are two values that are not the same."""
+    return bool(values.size) and bool(values.min() != values.max())
+
+
+def pearson(first: NDArray[Any], second: NDArray[Any]) -> float:
+    """Pearson's r, -1 to 1, of two columns that differ within themselves.
+
+    Sums are NumPy's pairwise ones, which no number of threads changes, as it would a BLAS's.
+    """
+    a, b = centred(first), centred(second)
+    together, *alone = (float((u * v).sum()) for u, v in ((a, b), (a, a), (b, b)))
+    return max(-1.0, min(1.0, together / math.sqrt(alone[0] * alone[1])))
+
+
+def centred(values: NDArray[Any]) -> Floats:
+    """``values`` less their mean, float64."""
+    found = values.astype(np.float64)
+    found -= found.mean()
+    return found
+
+
+def ranks(values: NDArray[Any]) -> NDArray[np.int32]:
+    """Twice the rank of each value, less 1: whole numbers, as equal values share the mean rank.
+
+    >>> ranks(np.array([0.5, 0.1, 0.5, 0.9])).tolist()
+    [4, 1, 4, 7]
+    """
+    order = np.argsort(values)
+    ordered = values[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    stops = np.append(starts[1:], values.size)
+    out = np.empty(values.size, np.int32)
+    out[order] = np.repeat((starts + stops).astype(np.int32), stops - starts)
+    return out
 
 
 def significance(r: float, n: float) -> float:
@@ -61,39 +107,45 @@ def significance(r: float, n: float) -> float:
     return 2 * float(scipy.stats.t.sf(abs(r) * math.sqrt((n - 2) / (1 - r * r)), n - 2))
 
 
-def matrix(table: pd.DataFrame, drivers: Sequence[str]) -> pd.DataFrame:
+def matrix(table: Columns, drivers: Sequence[str]) -> pd.DataFrame:
     """Pearson's r between all pairs of rsei and the drivers: first, second, n, pearson.
 
     Each pair counts the rows that have both; pairs stand once in each order, and with themselves.
     """
     names = ["rsei", *drivers]
-    values = table[names].to_numpy(np.float64)
-    rows = []
+    found: dict[tuple[str, str], tuple[int, float]] = {}
     for i, first in enumerate(names):
-        for j, second in enumerate(names):
-            both = np.isfinite(values[:, i]) & np.isfinite(values[:, j])
-            a, b = values[both, i], values[both, j]
-            usual = both.sum() > 1 and np.ptp(a) > 0 and np.ptp(b) > 0
-            r = float(np.corrcoef(a, b)[0, 1]) if usual else math.nan
-            rows.append((first, second, int(both.sum()), r))
+        for second in names[: i + 1]:
+            a, b = np.asarray(table[first]), np.asarray(table[second])
+            both = np.isfinite(a) & np.isfinite(b)
+            usual = differ(a[both]) and differ(b[both])
+            r = pearson(a[both], b[both]) if usual else math.nan
+            found[first, second] = found[second, first] = int(both.sum()), r
+    rows = [(*pair, *found[pair]) for pair in product(names, names)]
     return pd.DataFrame(rows, columns=["first", "second", "n", "pearson"])
 
 
-def inflation(table: pd.DataFrame, drivers: Sequence[str]) -> pd.DataFrame:
+def inflation(table: Columns, drivers: Sequence[str]) -> pd.DataFrame:
     """Variance inflation of each driver, dimensionless: driver, vif; over the complete rows.
 
     1 / (1 - R2) of its regression on the others, which is the diagonal of the inverse correlation
     matrix; infinite where the others make it up. 10 is often called too much.
     """
-    values = table[list(drivers)].to_numpy(np.float64)
-    values = values[np.isfinite(values).all(axis=1)]
+    whole = np.logical_and.reduce([np.isfinite(np.asarray(table[name])) for name in drivers])
     vif = np.full(len(drivers), math.nan)
-    if len(values) > len(drivers):
-        spread = values.std(axis=0)
-        scaled = (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-        for k in np.flatnonzero(spread > 0):
-            others = np.delete(scaled, k, axis=1)
-            fit = others @ np.linalg.lstsq(others, scaled[:, k])[0]
-            rest = float(((scaled[:, k] - fit) ** 2).mean())
+
+    def column(k: int) -> NDArray[Any]:
+        """A driver in the complete rows: not kept, as all of them are as large as the table."""
+        return np.asarray(table[drivers[k]])[whole]
+
+    known = [k for k in range(len(drivers)) if differ(column(k))]
+    if np.count_nonzero(whole) > len(drivers):
+        related = np.eye(len(known))
+        for (i, first), (j, second) in combinations(enumerate(known), 2):
+            related[i, j] = related[j, i] = pearson(column(first), column(second))
+        for i, k in enumerate(known):
+            others = np.delete(np.arange(len(known)), i)
+            own = related[others, i]
+            rest = 1 - float(own @ np.linalg.lstsq(related[np.ix_(others, others)], own)[0])
             vif[k] = 1 / rest if rest > 1e-12 else math.inf
     return pd.DataFrame({"driver": list(drivers), "vif": vif})

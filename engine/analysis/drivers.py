@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drivers on one grid: the layers that are made here, and the table of an area's pixels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
@@ -15,6 +14,7 @@ from ...kernels.focal import focal_mean
 from ...kernels.terrain import slope as slope_of
 from ..sources.errors import InputError
 from ..sources.grids import Lattice, Window
+from .pixels import Pixels
 from .polygons import Geometries, carried, moved
 from .trees import Put
 from .zones import BEND, in_pixels, shares_of
@@ -180,48 +180,24 @@ def _fetched(array: Any) -> Layer:
     return np.asarray(array.get() if hasattr(array, "get") else array)
 
 
-def driver_table(
-    area: str,
-    lattice: Lattice,
-    window: Window,
-    inside: Flags,
-    rsei: Layer,
-    layers: Mapping[str, Layer],
-) -> pd.DataFrame:
-    """One row a pixel ``inside`` an area, from the upper left: area, x, y, rsei, then ``DRIVERS``.
-
-    All layers are (h, w) of ``window``, NaN where missing; a driver without layer is missing
-    everywhere.
-    """
-    x, y = np.meshgrid(lattice.x(window), lattice.y(window))
-    columns: dict[str, Any] = {"area": area, "x": x[inside], "y": y[inside]}
-    columns["rsei"] = rsei[inside].astype(np.float64)
-    for name in DRIVERS:
-        layer = layers.get(name)
-        blank = np.full(int(inside.sum()), np.nan)
-        columns[name] = blank if layer is None else layer[inside].astype(np.float64)
-    return pd.DataFrame(columns)
-
-
-def usable(table: pd.DataFrame, names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def usable(pixels: Pixels, names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The drivers of ``names`` that can explain anything, and what is wrong with each other one.
 
     One is left out that has no value where there is RSEI, or the same everywhere.
     """
-    rows = table[table["rsei"].notna()]
+    known = np.isfinite(pixels["rsei"])
     good, complaints = [], []
-    area = str(table["area"].iloc[0]) if len(table) else "an area"
     for name in names:
-        values = rows[name].to_numpy(np.float64)
+        values = pixels[name][known]
         values = values[np.isfinite(values)]
         if not values.size:
             complaints.append(
-                f"{area}: expected {name} to cover the area, found no value in its {len(rows)} "
-                "pixels; it is left out"
+                f"{pixels.area}: expected {name} to cover the area, found no value in its "
+                f"{np.count_nonzero(known)} pixels; it is left out"
             )
         elif values.min() == values.max():
             complaints.append(
-                f"{area}: expected {name} to differ, found {values[0]:g} in all its "
+                f"{pixels.area}: expected {name} to differ, found {values[0]:g} in all its "
                 f"{values.size} pixels; it is left out"
             )
         else:

@@ -9,9 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..sources.errors import InputError, StudyError
-from .autocorrelation import gridded, moran
+from .autocorrelation import moran
 from .forest_settings import ForestSettings as ForestSettings
 from .importance import added_error, importance, rank_stability
+from .pixels import Pixels
 from .trees import Flags, Floats, Put, Trees, grown
 from .validation import (
     Scores,
@@ -32,6 +33,9 @@ Grow = Callable[
 
 TRAIN, VALID, REST, BLANK = "train", "valid", "rest", "blank"
 """Values of the column ``split``: ``rest`` is complete, and not drawn where a sample is taken."""
+
+PARTS = (BLANK, REST, TRAIN, VALID)
+"""Them in order."""
 
 
 @dataclass(frozen=True)
@@ -67,17 +71,25 @@ class Forest:
 def split(table: pd.DataFrame, drivers: Sequence[str], settings: ForestSettings) -> pd.Series:
     """``train``, ``valid``, ``rest`` or ``blank``, (n,), for each row of ``table``.
 
-    A row is blank where the index or a driver is missing. Of the others, or of the
-    ``settings.sample`` that are drawn of them, a share of ``settings.validation`` is drawn to
-    validate.
+    A row is blank where the index or a driver is missing.
     """
     complete = np.isfinite(table[["rsei", *drivers]].to_numpy(np.float64)).all(axis=1)
-    rows = np.flatnonzero(complete)
-    drawn = np.random.default_rng(settings.seed).permutation(rows)[: settings.sample]
-    out = np.where(complete, REST, BLANK).astype(object)
-    out[drawn] = TRAIN
-    out[drawn[: round(settings.validation * drawn.size)]] = VALID
-    return pd.Series(out, index=table.index, name="split")
+    names = np.array(PARTS, object)[drawn(complete, settings)]
+    return pd.Series(names, index=table.index, name="split")
+
+
+def drawn(complete: Flags, settings: ForestSettings) -> NDArray[np.int8]:
+    """Which of ``PARTS`` each row is, (n,).
+
+    Of the ``complete`` rows, or of the ``settings.sample`` that are drawn of them, a share of
+    ``settings.validation`` is drawn to validate.
+    """
+    rows = np.random.default_rng(settings.seed).permutation(np.flatnonzero(complete))
+    rows = rows[: settings.sample]
+    out = np.where(complete, PARTS.index(REST), PARTS.index(BLANK)).astype(np.int8)
+    out[rows] = PARTS.index(TRAIN)
+    out[rows[: round(settings.validation * rows.size)]] = PARTS.index(VALID)
+    return out
 
 
 def forest(
@@ -228,7 +240,9 @@ class _Sample:
 
     def residual_moran(self, predicted: Floats) -> pd.DataFrame:
         """The row of the table of Moran's I for observed less predicted."""
-        alike = moran(gridded(self.x, self.y, self.rsei - predicted))
+        place = pd.DataFrame({"x": self.x, "y": self.y, "residual": self.rsei - predicted})
+        pixels = Pixels.of_table(place)
+        alike = moran(pixels.grid(pixels["residual"]))
         return pd.DataFrame([alike.row("residual")])
 
     def maps(self, predicted: Floats, in_sample: Floats) -> pd.DataFrame:

@@ -3,16 +3,19 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
+from .correlation import Columns
+
 Floats = NDArray[np.float64]
-Strata = NDArray[np.intp]
+Strata = NDArray[np.int8]
 Cuts = Callable[[Floats, int], list[Floats]]
 """``cuts(values, most)``: upper edges of all strata but the last, of 2 up to ``most`` strata."""
 
@@ -111,21 +114,24 @@ METHODS: dict[str, Cuts] = {"equal": equal_width, "quantile": equal_count, "natu
 """Ways to cut a driver into strata."""
 
 
-def q_statistic(rsei: Floats, strata: Strata) -> tuple[float, float]:
+def q_statistic(rsei: Floats, strata: NDArray[np.integer[Any]]) -> tuple[float, float]:
     """Share of the variance of ``rsei`` that ``strata`` hold, 0 to 1, and the chance of as much.
 
-    The chance is that of a noncentral F, as strata differ in their means even at random. NaN where
-    all of ``rsei`` is equal, or there are no more values than strata.
+    Strata are numbers from 0, none of them large. The chance is that of a noncentral F, as strata
+    differ in their means even at random. NaN where all of ``rsei`` is equal, or there are no more
+    values than strata.
 
     Source: Wang, Zhang and Fu 2016, Ecological Indicators 67, 250-256, eq. 1 and 3-5.
     """
-    labels, which, counts = np.unique(strata, return_inverse=True, return_counts=True)
-    n, groups = rsei.size, labels.size
+    counts = np.bincount(strata)
+    held = counts > 0
+    n, groups = rsei.size, int(held.sum())
     total = float(((rsei - rsei.mean()) ** 2).sum()) if n else 0.0
     if total == 0 or n <= groups:
         return math.nan, math.nan
-    means = np.bincount(which, rsei) / counts
-    within = float(((rsei - means[which]) ** 2).sum())
+    means = np.bincount(strata, rsei) / np.maximum(counts, 1)
+    within = float(((rsei - means[strata]) ** 2).sum())
+    means, counts = means[held], counts[held]
     q = 1 - within / total
     if groups < 2:
         return q, math.nan
@@ -140,10 +146,10 @@ def q_statistic(rsei: Floats, strata: Strata) -> tuple[float, float]:
 
 def stratified(values: Floats, cuts: Floats) -> Strata:
     """The stratum of each value: as many as the cuts that lie below it."""
-    return np.searchsorted(cuts, values, side="left")
+    return np.searchsorted(cuts, values, side="left").astype(np.int8)
 
 
-def stratified_drivers(table: pd.DataFrame, drivers: Sequence[str]) -> dict[str, Stratified]:
+def stratified_drivers(table: Columns, drivers: Sequence[str]) -> dict[str, Stratified]:
     """Each driver in the strata that hold most of the table's ``rsei``.
 
     All ``METHODS`` and 3 to 8 strata are tried; of equal q the fewer strata.
@@ -161,7 +167,7 @@ def factors(found: Mapping[str, Stratified]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["driver", "method", "strata", "n", "q", "p"])
 
 
-def interactions(rsei: Floats, found: Mapping[str, Stratified]) -> pd.DataFrame:
+def interactions(rsei: NDArray[Any], found: Mapping[str, Stratified]) -> pd.DataFrame:
     """What two drivers hold together: first, second, n, q_first, q_second, q, kind.
 
     Each in its best strata, over the rows that have both. ``kind`` follows Wang and Xu 2017:
@@ -172,8 +178,8 @@ def interactions(rsei: Floats, found: Mapping[str, Stratified]) -> pd.DataFrame:
         strata = found[first].of_rows, found[second].of_rows
         both = np.isfinite(rsei) & (strata[0] >= 0) & (strata[1] >= 0)
         a, b = strata[0][both], strata[1][both]
-        q_a, q_b = q_statistic(rsei[both], a)[0], q_statistic(rsei[both], b)[0]
-        q = q_statistic(rsei[both], a * (b.max(initial=0) + 1) + b)[0]
+        y = rsei[both].astype(np.float64)
+        q_a, q_b, q = (q_statistic(y, one)[0] for one in (a, b, a * np.int8(STRATA[-1]) + b))
         rows.append((first, second, int(both.sum()), q_a, q_b, q, kind(q_a, q_b, q)))
     columns = ["first", "second", "n", "q_first", "q_second", "q", "kind"]
     return pd.DataFrame(rows, columns=columns)
@@ -196,11 +202,11 @@ def kind(first: float, second: float, together: float) -> str:
     return "enhanced" if together < first + second else "enhanced beyond the sum"
 
 
-def _best(table: pd.DataFrame, driver: str) -> Stratified:
-    rsei, values = (table[name].to_numpy(np.float64) for name in ("rsei", driver))
+def _best(table: Columns, driver: str) -> Stratified:
+    rsei, values = (np.asarray(table[name]) for name in ("rsei", driver))
     both = np.isfinite(rsei) & np.isfinite(values)
-    y, x, n = rsei[both], values[both], int(both.sum())
-    best = Stratified("", 0, n, math.nan, math.nan, np.full(len(table), -1, np.intp))
+    y, x, n = rsei[both].astype(np.float64), values[both].astype(np.float64), int(both.sum())
+    best = Stratified("", 0, n, math.nan, math.nan, np.full(both.size, -1, np.int8))
     if not x.size or x.min() == x.max():
         return best
     cuts = {method: cut(x, STRATA[-1]) for method, cut in METHODS.items()}
@@ -209,7 +215,7 @@ def _best(table: pd.DataFrame, driver: str) -> Stratified:
             labels = stratified(x, cuts[method][strata - 2])
             q, p = q_statistic(y, labels)
             if not q <= best.q + 1e-12:  # also where there is none yet
-                of_rows = np.full(len(table), -1, np.intp)
-                of_rows[both] = labels
-                best = Stratified(method, np.unique(labels).size, n, q, p, of_rows)
+                held = np.count_nonzero(np.bincount(labels))
+                best = replace(best, method=method, strata=held, q=q, p=p)
+                best.of_rows[both] = labels
     return best

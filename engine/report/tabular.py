@@ -3,7 +3,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +19,9 @@ DTYPES = {"text": "str", "int": "Int64", "float": "float64", "bool": "boolean"}
 
 ARROW = {"text": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
 """Parquet type of each kind of column."""
+
+ROWS = 1 << 17
+"""Rows of a group of Parquet, which is read and written at once: 15 MB of the widest table."""
 
 
 def ordered(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
@@ -97,9 +100,63 @@ def write(path: Path, name: str, frame: pd.DataFrame) -> None:
         path.write_bytes(csv_bytes(table, frame))
         return
     rows = ordered(table, frame)
-    schema = pa.schema([(column.name, ARROW[column.kind]) for column in table.columns])
-    arrays = [pa.array(rows[f.name], type=f.type, from_pandas=True) for f in schema]
-    pq.write_table(pa.table(arrays, schema=schema), path, compression="zstd")
+    groups = range(0, max(1, len(rows)), ROWS)
+    _write_groups(path, table, (_arrow(table, rows.iloc[first : first + ROWS]) for first in groups))
+
+
+def write_parts(path: Path, name: str, parts: Iterable[pd.DataFrame]) -> None:
+    """Write the Parquet table ``name``, which may be too large to hold, to ``path``.
+
+    ``parts`` are its rows in the order of its key; however they are cut the bytes are the same.
+    Raises ValueError where a part is not what the table's description says, or out of order.
+    """
+    table = TABLES[name]
+    _write_groups(path, table, _groups(table, parts))
+
+
+def _groups(table: Table, parts: Iterable[pd.DataFrame]) -> Iterator[pa.Table]:
+    """The rows of ``parts``, ``ROWS`` at a time."""
+    held, last = _schema(table).empty_table(), None
+    for part in parts:
+        if not len(part):
+            continue
+        rows = ordered(table, part)
+        ends = [tuple(rows[list(table.key)].iloc[end]) for end in (0, -1)]
+        if last is not None and not last < ends[0]:
+            raise ValueError(f"{table.name}: expected rows after {last}, found {ends[0]}")
+        last = ends[1]
+        held = pa.concat_tables([held, _arrow(table, rows)])
+        while held.num_rows > ROWS:
+            yield held.slice(0, ROWS)
+            held = held.slice(ROWS)
+    yield held
+
+
+def _schema(table: Table) -> pa.Schema:
+    return pa.schema([(column.name, ARROW[column.kind]) for column in table.columns])
+
+
+def _arrow(table: Table, rows: pd.DataFrame) -> pa.Table:
+    schema = _schema(table)
+    arrays = [pa.array(rows[field.name], type=field.type, from_pandas=True) for field in schema]
+    return pa.table(arrays, schema=schema)
+
+
+def _write_groups(path: Path, table: Table, groups: Iterable[pa.Table]) -> None:
+    """Write row groups, none of more than ``ROWS`` rows."""
+    with pq.ParquetWriter(path, _schema(table), compression="zstd") as file:
+        for group in groups:
+            file.write_table(group.combine_chunks(), row_group_size=ROWS)
+
+
+def read_parts(path: Path, name: str) -> Iterator[pd.DataFrame]:
+    """The Parquet table ``name`` in the file ``path``, a row group at a time.
+
+    Raises ValueError where the file is not what the table's description says.
+    """
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            yield ordered(TABLES[name], file.read_row_group(group).to_pandas())
 
 
 def read(path: Path, name: str) -> pd.DataFrame:

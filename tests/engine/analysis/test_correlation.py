@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy import ndimage, stats
 
 from rsei.engine.analysis import correlation as correlations
-from rsei.engine.analysis.autocorrelation import effective_size, gridded, moran
+from rsei.engine.analysis.autocorrelation import effective_size, moran
+from rsei.engine.analysis.pixels import Pixels
 
 Floats = NDArray[np.float64]
 
@@ -29,6 +30,10 @@ def rows(first: Floats, second: Floats) -> pd.DataFrame:
     y, x = np.indices(first.shape)
     table = pd.DataFrame({"x": 500.0 + 1000 * x.ravel(), "y": 9e5 - 1000.0 * y.ravel()})
     return table.assign(rsei=first.ravel(), dem=second.ravel())
+
+
+def of_pixels(table: pd.DataFrame, *drivers: str) -> pd.DataFrame:
+    return correlations.correlation(Pixels.of_table(table), drivers or ("dem",))
 
 
 @pytest.mark.parametrize("smooth", [0, 1.5])
@@ -73,7 +78,7 @@ def test_effective_size_makes_the_test_honest() -> None:
     naive, corrected = [], []
     for seed in range(200):
         first, second = field((24, 24), 3.0, seed), field((24, 24), 3.0, 1000 + seed)
-        row = correlations.correlation(rows(first, second), ["dem"]).iloc[0]
+        row = of_pixels(rows(first, second)).iloc[0]
         naive.append(row["p"] < 0.05)
         corrected.append(row["p_eff"] < 0.05)
     assert np.mean(naive) > 0.5
@@ -89,7 +94,7 @@ def test_coefficients_are_scipys() -> None:
     first = holed(field((9, 9), 1, 5))
     second = first + field((9, 9), 1, 6)
     table = rows(first, second)
-    row = correlations.correlation(table, ["dem"]).iloc[0]
+    row = of_pixels(table).iloc[0]
     both = table.dropna()
     expected = stats.pearsonr(both["rsei"], both["dem"])
     assert (row["driver"], row["n"]) == ("dem", len(both))
@@ -103,14 +108,12 @@ def test_coefficients_are_scipys() -> None:
 def test_order_of_rows_changes_nothing() -> None:
     table = rows(field((9, 9), 1, 5), field((9, 9), 1, 6))
     shuffled = table.sample(frac=1, random_state=1)
-    pd.testing.assert_frame_equal(
-        correlations.correlation(shuffled, ["dem"]), correlations.correlation(table, ["dem"])
-    )
+    pd.testing.assert_frame_equal(of_pixels(shuffled), of_pixels(table), check_exact=True)
 
 
 def test_a_constant_or_missing_driver_has_no_correlation() -> None:
     table = rows(field((4, 4), 0, 1), np.ones((4, 4))).assign(gdp=np.nan)
-    found = correlations.correlation(table, ["dem", "gdp"])
+    found = of_pixels(table, "dem", "gdp")
     assert found["n"].tolist() == [16, 0]
     assert found[["pearson", "p", "n_eff", "p_eff", "spearman"]].isna().all(axis=None)
 
@@ -133,10 +136,3 @@ def test_inflation_is_the_inverse_correlations_diagonal() -> None:
     table["e"], table["f"] = table["a"] + table["b"], 1.0
     found = correlations.inflation(table, list("abdef"))
     assert np.isinf(found["vif"][:2]).all() and np.isnan(found["vif"][4])
-
-
-def test_grid_puts_pixels_where_they_lie() -> None:
-    x, y, v = np.array([500.0, 2500, 1500]), np.array([3500.0, 1500, 1500]), np.array([1.0, 2, 3])
-    np.testing.assert_array_equal(
-        gridded(x, y, v), [[1, np.nan, np.nan], [np.nan] * 3, [np.nan, 3, 2]]
-    )

@@ -8,6 +8,7 @@ import pytest
 import shapely
 
 from rsei.engine.analysis import drivers
+from rsei.engine.analysis.pixels import Pixels
 from rsei.engine.sources.errors import InputError
 from rsei.engine.sources.grids import Lattice, Window
 from rsei.engine.sources.vectors import read
@@ -106,13 +107,14 @@ def test_table_has_a_row_for_each_pixel_inside() -> None:
     rsei = np.linspace(0, 0.5, 6, dtype=np.float32).reshape(3, 2)
     dem = np.full((3, 2), 100, np.float32)
     dem[rsei > 0.25] = np.nan
-    table = drivers.driver_table("Anshan", GRID, window, inside, rsei, {"dem": dem})
-    assert list(table) == ["area", "x", "y", "rsei", *drivers.DRIVERS]
+    pixels = Pixels.of("Anshan", GRID, window, inside, [("rsei", rsei), ("dem", dem)])
+    table = pixels.frame()
+    assert list(table) == ["area", "x", "y", "rsei", "dem"]
     assert table[["x", "y"]].to_numpy().tolist() == [[2500, 2500], [2500, 1500], [3500, 1500]]
     np.testing.assert_allclose(table["rsei"], [0, 0.2, 0.3], rtol=1e-6)
     np.testing.assert_array_equal(table["dem"], [100, 100, np.nan])
-    assert table["gdp"].isna().all()
-    good, complaints = drivers.usable(table, ["dem", "gdp"])
+    assert np.isnan(pixels["gdp"]).all()
+    good, complaints = drivers.usable(pixels, ["dem", "gdp"])
     assert good == ()
     assert complaints[0].startswith("Anshan: expected dem to differ, found 100 in all its 2 pixels")
     assert complaints[1].startswith(

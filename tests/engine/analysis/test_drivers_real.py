@@ -16,6 +16,7 @@ from scipy import ndimage
 from rsei.engine.analysis import drivers
 from rsei.engine.analysis.correlation import correlation, inflation
 from rsei.engine.analysis.forest import ForestSettings, forest, split
+from rsei.engine.analysis.pixels import Pixels
 from rsei.engine.sources.areas import Area, inside
 from rsei.engine.sources.geotiff import Form, write_geotiff
 from rsei.engine.sources.grids import Lattice, Window
@@ -56,15 +57,16 @@ def test_real_drivers_reach_the_grid_and_a_forest(
 
     # No index lies here: what is explained is the population's logarithm, labelled so.
     stand_in = np.log1p(people)
-    layers = {"dem": dem[1:-1, 1:-1], "slope": slope, "prec": prec}
-    table = drivers.driver_table("Neiba", lattice, window, within, stand_in, layers)
-    names, complaints = drivers.usable(table, list(drivers.DRIVERS))
+    layers = {"rsei": stand_in, "dem": dem[1:-1, 1:-1], "slope": slope, "prec": prec}
+    pixels = Pixels.of("Neiba", lattice, window, within, layers.items())
+    names, complaints = drivers.usable(pixels, list(drivers.DRIVERS))
     assert names == ("dem", "slope", "prec") and len(complaints) == 7
     settings = ForestSettings(trees=50, mtry=2, folds=2)
+    table = pixels.frame()
     table["split"] = split(table, names, settings)
-    found = correlation(table, names)
+    found = correlation(pixels, names)
     assert (found["n_eff"] < found["n"]).all() and (found["n"] > 150).all()
-    assert (inflation(table, names)["vif"] >= 1).all()
+    assert (inflation(pixels, names)["vif"] >= 1).all()
     made = forest(table, names, settings, "Neiba")
     assert np.isfinite(made.scores.to_numpy()).all()
     pd.testing.assert_series_equal(
