@@ -11,15 +11,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import rasterio.warp
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio.enums import Resampling
 from shapely.geometry.base import BaseGeometry
 
 from ..sources.areas import Area, areas
 from ..sources.errors import RseiError
+from ..sources.geotiff import stored_transform
 from ..sources.grids import LONLAT, carrier
 from ..sources.rasterfiles import opened_tiff
 from ..sources.vectors import read as read_vectors
@@ -118,40 +117,43 @@ def read_layer(paths: tuple[Path, ...], band: int, most: int = SEEN) -> Layer:
 
 
 def _put_together(paths: tuple[Path, ...], band: int, most: int) -> Layer:
-    """Rasters of one grid as one, its pixels as many times larger as it takes."""
+    """Rasters of one grid as one, its pixels as many times larger as it takes: means of theirs."""
     with ExitStack() as stack:
-        tiles = [stack.enter_context(opened_tiff(path)) for path in paths]
-        west, south, east, north = np.array([tile.bounds for tile in tiles]).T
-        left, top = float(west.min()), float(north.max())
-        first = tiles[0].transform
-        width, height = (float(east.max()) - left) / first.a, (float(south.min()) - top) / first.e
+        tiles, places = [], []
+        for path in paths:
+            place = stored_transform(path)
+            # The coordinate system of one is that of all, and takes most of the time to open.
+            tiles.append(stack.enter_context(opened_tiff(path, place is None or not tiles)))
+            places.append(place or tiles[-1].transform)
+        dx, dy = places[0].a, places[0].e
+        left, top = min(place.c for place in places), max(place.f for place in places)
+        corners = [(round((at.f - top) / dy), round((at.c - left) / dx)) for at in places]
+        ends = [(y + t.height, x + t.width) for (y, x), t in zip(corners, tiles)]
+        height, width = (max(end) for end in zip(*ends))
         times = max(1, math.ceil(max(width, height) / most))
-        shape = math.ceil(round(height, 3) / times), math.ceil(round(width, 3) / times)
-        transform = Affine(first.a * times, 0, left, 0, first.e * times, top)
-        there = np.full(shape, np.nan, np.float32)
-        step = transform.a, transform.e
-        for tile in tiles:
-            # Into the pixels about the tile alone: GDAL would look at all of them for each.
-            first_column = (tile.transform.c - left) / step[0]
-            first_row = (tile.transform.f - top) / step[1]
-            rows, columns = (
-                slice(max(0, math.floor(start) - 1), math.ceil(start + size / times) + 1)
-                for start, size in ((first_row, tile.height), (first_column, tile.width))
-            )
-            part = there[rows, columns].copy()
-            corner = left + columns.start * step[0], top + rows.start * step[1]
-            rasterio.warp.reproject(
-                rasterio.band(tile, band),
-                part,
-                src_nodata=np.nan,
-                dst_transform=Affine(step[0], 0, corner[0], 0, step[1], corner[1]),
-                dst_crs=tile.crs,
-                dst_nodata=np.nan,
-                init_dest_nodata=False,
-                resampling=Resampling.average if times > 1 else Resampling.nearest,
-            )
-            there[rows, columns] = part
-        return Layer(there, tiles[0].crs.to_wkt(), transform)
+        sums = np.zeros((math.ceil(height / times), math.ceil(width / times)))
+        counts = np.zeros(sums.shape, np.int32)
+        for corner, tile in zip(corners, tiles):
+            values = tile.read(band)
+            known = np.isfinite(values)
+            for total, part in ((sums, np.where(known, values, 0)), (counts, known)):
+                for axis, offset in enumerate(corner):
+                    starts = _starts(offset, part.shape[axis], times)
+                    part = np.add.reduceat(part, starts, axis, dtype=total.dtype)
+                row, column = (offset // times for offset in corner)
+                total[row : row + part.shape[0], column : column + part.shape[1]] += part
+        there = np.full(sums.shape, np.nan, np.float32)
+        np.divide(sums, counts, out=there, where=counts > 0, casting="same_kind")
+        return Layer(there, tiles[0].crs.to_wkt(), Affine(dx * times, 0, left, 0, dy * times, top))
+
+
+def _starts(offset: int, size: int, times: int) -> NDArray[np.intp]:
+    """Where, in ``size`` pixels from the ``offset``th on, each larger pixel of ``times`` begins.
+
+    >>> _starts(4, 7, 3)
+    array([0, 2, 5])
+    """
+    return np.union1d([0], np.arange(-offset % times, size, times))
 
 
 @dataclass(frozen=True)
