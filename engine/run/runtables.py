@@ -3,12 +3,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ..report.tables import TABLES
-from ..report.tabular import read, write
+from ..report.tabular import read, read_parts, write, write_parts
 from .analyses import AreaAnalysis, area_tasks
 from .areatables import empty
 from .driving import DriverTask, driver_tasks
@@ -65,6 +66,9 @@ class Tables:
         for name in TABLES_OF_THE_INDEX:
             write(draft.paths[TABLES[name].file], name, frame(name, store, self.survey))
         for name in self._names():
+            if TABLES[name].suffix == "parquet":
+                write_parts(draft.paths[TABLES[name].file], name, self._rows(store, name))
+                continue
             ranks = name == "ranking"
             whole = ranked(self._whole(store, "importance")) if ranks else self._whole(store, name)
             write(draft.paths[TABLES[name].file], name, whole)
@@ -75,10 +79,25 @@ class Tables:
         return pd.concat(parts) if parts else empty(name)
 
     def _of_areas(self, store: Store, name: str) -> Iterator[pd.DataFrame]:
-        for part in self.parts:
+        for path in self._files(store, name):
+            yield read(path, name)
+
+    def _rows(self, store: Store, name: str) -> Iterator[pd.DataFrame]:
+        """The rows of a table of pixels, which may be too large to hold, area by area."""
+        for path in self._files(store, name):
+            yield from read_parts(path, name)
+
+    def _files(self, store: Store, name: str) -> Iterator[Path]:
+        """The files of a table, in the order of the areas' names."""
+        for part in sorted(self.parts, key=_area_of):
             if name in part.tables and committed(part, store):
-                path = f"store/{part.name}/{name}.{TABLES[name].suffix}"
-                yield read(store.folder / path, name)
+                yield store.folder / f"store/{part.name}/{name}.{TABLES[name].suffix}"
+
+
+def _area_of(part: AreaAnalysis | DriverTask | ForestTask) -> str:
+    """Name of the area that the tables are of."""
+    place = part.place if isinstance(part, AreaAnalysis) else part.ground.place
+    return place.area.name
 
 
 def table_tasks(survey: Survey, device: str) -> tuple[Any, ...]:
