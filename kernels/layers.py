@@ -4,11 +4,11 @@
 from typing import Any
 
 import numpy as np
-from numba import cuda, int64
+from numba import cuda, int32
 
 from .launch import CHUNK, Kernel, chunks, cpu_loop, device, gpu_grid, namespace
 from .quality import swapped
-from .rules import MOST_REASONS, WORD, digits, first_broken, keep
+from .rules import LANES, MOST_REASONS, WORD, added_up, digits, first_broken, keep
 
 NO_FILL = -(1 << 31)
 """Stands for the fill of a word that has none: no word of 16 bits holds it."""
@@ -129,19 +129,20 @@ def _layer_gpu(
     counts: Any,
     lost: Any,
 ) -> None:
-    block = cuda.shared.array(MOST_REASONS, int64)
-    for k in range(cuda.threadIdx.x, MOST_REASONS, cuda.blockDim.x):
-        block[k] = 0
+    block = cuda.shared.array((MOST_REASONS, LANES), int32)
+    lane = cuda.threadIdx.x % LANES
+    for k in range(cuda.threadIdx.x, MOST_REASONS * LANES, cuda.blockDim.x):
+        block[k // LANES, k % LANES] = 0
     cuda.syncthreads()
     for n in range(cuda.grid(1), stored.shape[1], cuda.gridsize(1)):
         for t in range(stored.shape[0]):
             reason = observe(
                 t, n, stored, gate, first, second, other, fills, rules, ranges, sums, counts
             )
-            cuda.atomic.add(block, reason, 1)
+            cuda.atomic.add(block, (reason, lane), 1)
     cuda.syncthreads()
     for k in range(cuda.threadIdx.x, lost.shape[1], cuda.blockDim.x):
-        cuda.atomic.add(lost, (0, k), block[k])
+        cuda.atomic.add(lost, (0, k), added_up(block[k]))
 
 
 _layer = Kernel(_layer_cpu, _layer_gpu, lambda stored, *_: stored.shape[1])

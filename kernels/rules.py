@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Any
 
 import numpy as np
-from numba import cuda, int64
+from numba import cuda, int32
 from numpy.typing import NDArray
 
 from .launch import CHUNK, Kernel, chunks, cpu_loop, device, gpu_grid, namespace
@@ -29,6 +29,10 @@ LOWER_HALF, FIFTEEN = np.uint32(0xFFFF), np.uint16(15)
 
 MOST_REASONS = 64
 """Reasons that a block of the GPU counts in its shared memory."""
+
+LANES = 32
+"""Counters of a reason there, one for each thread of a warp and so each in a bank of its own: a
+cloud is wide, and threads that added to the same counter would queue."""
 
 
 def rule(word: int, bits: Bits, accepted: Collection[int]) -> tuple[int, int, int, int]:
@@ -115,6 +119,19 @@ def half_holds(half: Any, shift: Any, mask: Any, accepted: Any) -> Any:
 
 
 @device
+def added_up(counters: Any) -> int:
+    """The sum of a reason's counters, (LANES,).
+
+    >>> added_up(np.arange(32, dtype=np.int32))
+    496
+    """
+    total = 0
+    for lane in range(LANES):
+        total += int(counters[lane])
+    return total
+
+
+@device
 def first_broken(a: Any, b: Any, rules: Any, last: int) -> int:
     """The index of the first of the rules before ``last`` that words ``a`` and ``b`` break."""
     for r in range(last):
@@ -178,9 +195,10 @@ def _census_cpu(
 def _census_gpu(
     first: Any, second: Any, other: bool, fills: Any, rules: Any, whole: int, lost: Any
 ) -> None:
-    block = cuda.shared.array(MOST_REASONS, int64)
-    for k in range(cuda.threadIdx.x, MOST_REASONS, cuda.blockDim.x):
-        block[k] = 0
+    block = cuda.shared.array((MOST_REASONS, LANES), int32)
+    lane = cuda.threadIdx.x % LANES
+    for k in range(cuda.threadIdx.x, MOST_REASONS * LANES, cuda.blockDim.x):
+        block[k // LANES, k % LANES] = 0
     cuda.syncthreads()
     for n in range(cuda.grid(1), first.shape[1], cuda.gridsize(1)):
         for t in range(first.shape[0]):
@@ -188,19 +206,19 @@ def _census_gpu(
             if other:
                 a, b = np.uint32(swapped(a)), swapped_word(b)
             if a == fills[0] or b == fills[1]:
-                cuda.atomic.add(block, 0, 1)
+                cuda.atomic.add(block, (0, lane), 1)
                 continue
             broken = first_broken(a, b, rules, whole)
             if broken < whole:
-                cuda.atomic.add(block, broken + 1, 1)
+                cuda.atomic.add(block, (broken + 1, lane), 1)
                 continue
             for r in range(whole, rules.shape[0]):
                 word = b if rules[r, WORD] == 1 else a
                 if holds(word, rules[r, SHIFT], rules[r, MASK], rules[r, ACCEPTED]) == 0:
-                    cuda.atomic.add(block, r + 1, 1)
+                    cuda.atomic.add(block, (r + 1, lane), 1)
     cuda.syncthreads()
     for k in range(cuda.threadIdx.x, lost.shape[1], cuda.blockDim.x):
-        cuda.atomic.add(lost, (0, k), block[k])
+        cuda.atomic.add(lost, (0, k), added_up(block[k]))
 
 
 _census = Kernel(_census_cpu, _census_gpu, lambda first, *_: first.shape[1])
