@@ -55,11 +55,12 @@ def _project_gpu(
     cuda.syncthreads()
     lowest, highest = NOTHING, NOTHING
     for n in range(cuda.grid(1), out.size, cuda.gridsize(1)):
-        out[n] = NAN
+        value = NAN
         if reasons[n] == 0:
-            out[n] = component(values, n, weights, offsets)
-            lowest = min(lowest, lowest_key(out[n], n))
-            highest = min(highest, highest_key(out[n], n))
+            value = component(values, n, weights, offsets)
+            lowest = min(lowest, lowest_key(value, n))
+            highest = min(highest, highest_key(value, n))
+        out[n] = value  # once, and not read again
     cuda.atomic.min(block, 0, lowest)
     cuda.atomic.min(block, 1, highest)
     cuda.syncthreads()

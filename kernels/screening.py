@@ -8,17 +8,31 @@ indicators go out, and what a PCA needs stays in registers or a core's cache.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import cuda, int32, int64
+from numba import cuda, float32, int32, int64
 
-from .extremes import highest_key, lowest_key
+from .extremes import NOTHING, highest_key, lowest_key
 from .indices import NAN, NDBSI, NDVI, WET, pixel_indices
 from .launch import CHUNK, Kernel, cpu_loop, device, gpu_grid
-from .moments import DIGITS, INDICATORS, TERMS, TILE, add_pixel, add_tile, in_range, require_fit
+from .moments import (
+    DIGITS,
+    INDICATORS,
+    NUMBERS,
+    PITCH,
+    SQUARE,
+    TERMS,
+    TILE,
+    add_numbers,
+    add_tile,
+    in_range,
+    require_fit,
+    term_of,
+    write_numbers,
+)
 
 BANDS = 7
 
-LST, MNDWI = 3, 4
-"""Rows of the indicators, after NDVI, wetness and NDBSI."""
+LST, MNDWI, LAYERS = 3, 4, 5
+"""Rows of the indicators, after NDVI, wetness and NDBSI; and their number."""
 
 (
     VALID,
@@ -40,7 +54,10 @@ REASONS = 11
 WET_KEPT = TERMS + REASONS
 """Column of the sums that counts the valid pixels whose MNDWI is above zero."""
 
-COLUMNS = WET_KEPT + 1
+COUNTED = REASONS + 1
+"""Columns of pixels that are counted: by reason, and ``WET_KEPT``."""
+
+COLUMNS = TERMS + COUNTED
 """Columns of the sums: those of the moments, then pixels by reason, then ``WET_KEPT``."""
 
 INSIDE, LAND_WATER = 1, 2
@@ -199,6 +216,25 @@ def _screen_cpu(
         add_tile(found, 0, valid, rules.scales, digits, own)
 
 
+@device
+def extend_own(seen: Any, numbers: Any, me: int, size: int, first: int, best: Any) -> Any:
+    """The key of the extreme of thread ``me``, lowered to those of the ``size`` pixels from
+    ``first``.
+
+    A block of ``size`` threads, eight or more, takes as many pixels of ``seen``, (4, size). A
+    thread takes one of the eight extremes, of every so many.
+    """
+    workers = size // KEYS
+    key, share = me % KEYS, me // KEYS
+    if share < workers:
+        for x in range(share, size, workers):
+            if numbers[0, x] != 0:
+                value = seen[key % INDICATORS, x]
+                lowest, highest = lowest_key(value, first + x), highest_key(value, first + x)
+                best = min(best, lowest if key < INDICATORS else highest)
+    return best
+
+
 @gpu_grid
 def _screen_gpu(
     sums: Any,
@@ -211,45 +247,64 @@ def _screen_gpu(
     table: Any,
     keys: Any,
 ) -> None:
-    # Thread, then block, then grid, as for the moments alone. Counts of reasons go straight to
-    # the block: a place that is not known beforehand would put an array into local memory.
-    digits = cuda.local.array(DIGITS, int32)
-    own = cuda.local.array(TERMS, int64)
-    best = cuda.local.array(KEYS, int64)
-    block = cuda.shared.array(COLUMNS, int64)
+    # Thread, then block, then grid, as for the moments alone. What a pixel has is in registers and
+    # is written once: read again from where it was written, it would come from beyond the cache.
+    means = cuda.local.array((BANDS, 1), float32)
+    found = cuda.local.array((LAYERS, 1), float32)
+    own = cuda.local.array(SQUARE, int64)
+    numbers = cuda.shared.array((NUMBERS, PITCH), int32)
+    seen = cuda.shared.array((INDICATORS, PITCH), float32)
+    block = cuda.shared.array(TERMS, int64)
+    tally = cuda.shared.array(COUNTED, int32)  # of 32 bits: those of 64 spin until they succeed
     least = cuda.shared.array(KEYS, int64)
-    row = cuda.blockIdx.x % table.shape[0]
-    for k in range(TERMS):
+    for k in range(SQUARE):
         own[k] = 0
-    for k in range(KEYS):
-        best[k] = keys[row, k]
-    for k in range(cuda.threadIdx.x, COLUMNS, cuda.blockDim.x):
+    best, me = NOTHING, cuda.threadIdx.x
+    for k in range(me, TERMS, cuda.blockDim.x):
         block[k] = 0
-    for k in range(cuda.threadIdx.x, KEYS, cuda.blockDim.x):
-        least[k] = keys[row, k]
+    for k in range(me, COUNTED, cuda.blockDim.x):
+        tally[k] = 0
+    for k in range(me, KEYS, cuda.blockDim.x):
+        least[k] = NOTHING
     cuda.syncthreads()
-    for n in range(cuda.grid(1), sums.shape[1], cuda.gridsize(1)):
-        for band in range(BANDS):
-            bands[band, n] = band_mean(sums[band, n], counts[band, n], rules.divisor)
-        pixel_indices(bands, n, rules.given, rules.floor, out)
-        reason = verdict(place[n], bands, out, n, rules)
-        reasons[n] = reason
-        cuda.atomic.add(block, TERMS + reason, 1)
-        if reason == VALID:
-            if out[MNDWI, n] > ZERO:
-                cuda.atomic.add(block, WET_KEPT, 1)
+    for start in range(cuda.blockIdx.x * cuda.blockDim.x, sums.shape[1], cuda.gridsize(1)):
+        n = start + me
+        for k in range(NUMBERS):
+            numbers[k, me] = 0
+        if n < sums.shape[1]:
+            for band in range(BANDS):
+                means[band, 0] = band_mean(sums[band, n], counts[band, n], rules.divisor)
+                bands[band, n] = means[band, 0]
             for i in range(INDICATORS):
-                best[i] = min(best[i], lowest_key(out[i, n], n))
-                best[INDICATORS + i] = min(best[INDICATORS + i], highest_key(out[i, n], n))
-            add_pixel(out, n, rules.scales, digits, own)
-    for k in range(TERMS):
-        cuda.atomic.add(block, k, own[k])
-    for k in range(KEYS):
-        cuda.atomic.min(least, k, best[k])
+                found[i, 0] = out[i, n] if (rules.given >> i) & 1 else NAN
+            pixel_indices(means, 0, rules.given, rules.floor, found)
+            for i in range(LAYERS):
+                if not (rules.given >> i) & 1:
+                    out[i, n] = found[i, 0]
+            reason = verdict(place[n], means, found, 0, rules)
+            reasons[n] = reason
+            cuda.atomic.add(tally, reason, 1)
+            if reason == VALID:
+                if found[MNDWI, 0] > ZERO:
+                    cuda.atomic.add(tally, REASONS, 1)
+                for i in range(INDICATORS):
+                    seen[i, me] = found[i, 0]
+                write_numbers(found, 0, rules.scales, numbers, me)
+        cuda.syncthreads()  # all threads of a block come here as often: start is the block's
+        add_numbers(numbers, me, cuda.blockDim.x, own)
+        best = extend_own(seen, numbers, me, cuda.blockDim.x, start, best)
+        cuda.syncthreads()
+    for k in range(SQUARE):
+        if term_of(me, k) >= 0:
+            cuda.atomic.add(block, term_of(me, k), own[k])
+    cuda.atomic.min(least, me % KEYS, best)
     cuda.syncthreads()
-    for k in range(cuda.threadIdx.x, COLUMNS, cuda.blockDim.x):
+    row = cuda.blockIdx.x % table.shape[0]
+    for k in range(me, TERMS, cuda.blockDim.x):
         cuda.atomic.add(table, (row, k), block[k])
-    for k in range(cuda.threadIdx.x, KEYS, cuda.blockDim.x):
+    for k in range(me, COUNTED, cuda.blockDim.x):
+        cuda.atomic.add(table, (row, TERMS + k), np.int64(tally[k]))
+    for k in range(me, KEYS, cuda.blockDim.x):
         cuda.atomic.min(keys, (row, k), least[k])
 
 

@@ -252,7 +252,10 @@ def shuffled_errors(
     or held-out ones. Column K holds the error before shuffling. In squares of 2**-20 of the
     target's range; ``targets``, (n,) int32, are in steps of 2**-30. ``shuffles``, (T, K) int64, of
     :func:`shuffle_key`, name the permutations of the judged rows: one for each tree and driver.
+    Raises ValueError for 64 drivers or more.
     """
+    if keys.shape[1] >= SUMS:
+        raise ValueError(f"expected fewer than {SUMS} drivers, found {keys.shape[1]}")
     xp = namespace(nodes, keys)
     out = xp.zeros((roots.size, keys.shape[1] + 1), np.int64)
     starts = xp.zeros(roots.size + 1, np.int64)

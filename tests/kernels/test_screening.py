@@ -7,7 +7,7 @@ import pytest
 from conftest import Home
 from numpy.typing import NDArray
 
-from rsei.kernels import extremes, moments, screening
+from rsei.kernels import extremes, launch, moments, screening
 
 RANGES = ((-1.0, 1.0), (-4.0, 4.0), (-1.0, 1.0), (150.0, 450.0))
 ROWS = ("ndvi", "wet", "ndbsi", "lst")
@@ -101,6 +101,32 @@ def test_matches_the_method(home: Home, names: tuple[str, ...], threshold: float
     first = [where[np.argmin(row[valid])] for row in out[:4]]
     last = [where[np.argmax(row[valid])] for row in out[:4]]
     assert extremes.pixels(keys.min(axis=0)) == [*first, *last]
+
+
+@pytest.mark.parametrize(("blocks", "threads"), [(1, 33), (3, 8)])
+def test_shape_of_launch(
+    home: Home, blocks: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sums and extremes are divided among the threads, whose number and rest may be any."""
+    if home.name == "numpy":
+        pytest.skip("a grid is the GPU's")
+    parts = ground(home.pixels)
+    expected = screened(home, parts, ("lst",), 0.0)
+    monkeypatch.setattr(launch, "BLOCKS", blocks)
+    monkeypatch.setattr(launch, "THREADS", threads)
+    found = screened(home, parts, ("lst",), 0.0)
+    for one, other in zip(found[:3], expected[:3], strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert (found[3].sum(axis=0) == expected[3].sum(axis=0)).all()
+    assert (found[4].min(axis=0) == expected[4].min(axis=0)).all()
+
+
+def test_more_pixels_than_the_sums_have_room_for_are_refused() -> None:
+    every = np.broadcast_to(np.int32(0), (7, moments.MOST_PIXELS + 1))
+    with pytest.raises(ValueError, match="at most 268435456 pixels in a call, found 268435457"):
+        screening.screen(every, every, every, None, (None,) * 5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="at most 268435456 pixels"):
+        moments.Moments.of(np.broadcast_to(np.float32(0), every.shape), RANGES)
 
 
 def test_nothing_valid_has_no_extremes(home: Home) -> None:

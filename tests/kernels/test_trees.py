@@ -184,3 +184,9 @@ def test_a_cut_between_two_floats_parts_the_same_rows() -> None:
 def test_the_largest_errors_fit() -> None:
     most = (trees.STEPS >> trees.COARSER) ** 2
     assert most * (2**23 - 1) < 2**63
+
+
+def test_more_drivers_than_a_block_sums_are_refused() -> None:
+    nothing, keys = np.zeros(0, np.int64), np.zeros((0, trees.SUMS), np.int32)
+    with pytest.raises(ValueError, match="expected fewer than 64 drivers, found 64"):
+        trees.shuffled_errors(nothing, nothing, keys, nothing, nothing, nothing)
