@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random forest of the index on its drivers, in one area: how well it is explained, and by what."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..sources.errors import InputError, StudyError
-from .autocorrelation import moran
 from .forest_settings import ForestSettings as ForestSettings
 from .importance import added_error, importance, rank_stability
-from .pixels import Pixels
 from .trees import Flags, Floats, Put, Trees, grown
 from .validation import (
     Scores,
@@ -60,12 +58,27 @@ class Forest:
     block_cv: pd.DataFrame
     """fold, n, r2, rmse, mae: of each fold of blocks, by a forest that has not seen it."""
 
-    moran: pd.DataFrame
-    """variable, n, i, expected, z, p of the residuals; one row."""
+    out_of_bag: Floats | None
+    """Prediction of each training row by the trees that have not drawn it; None where no record of
+    draws was kept."""
 
-    maps: pd.DataFrame
-    """x, y, predicted, residual, in_sample of each complete row: a training row's ``predicted``
-    comes from the trees that have not drawn it; ``residual`` is observed less predicted."""
+    def maps(self, parts: Iterable[pd.DataFrame], put: Put = np.asarray) -> Iterator[pd.DataFrame]:
+        """x, y, predicted, residual, in_sample of each complete row, part by part.
+
+        ``parts`` make up the table that the forest was grown on, in its order. A training row's
+        ``predicted`` is its ``out_of_bag``; ``residual`` is observed less predicted.
+        """
+        done = 0
+        for part in parts:
+            rows = part[part["split"] != BLANK]
+            own = np.flatnonzero(rows["split"] == TRAIN)
+            in_sample = applied(self.trees, rows, put)["predicted"].to_numpy()
+            predicted = in_sample.copy()
+            if self.out_of_bag is not None:
+                predicted[own] = self.out_of_bag[done : done + own.size]
+            done += own.size
+            layers = {"predicted": predicted, "residual": rows["rsei"] - predicted}
+            yield rows[["x", "y"]].assign(**layers, in_sample=in_sample)
 
 
 def split(table: pd.DataFrame, drivers: Sequence[str], settings: ForestSettings) -> pd.Series:
@@ -100,10 +113,10 @@ def forest(
     put: Put = np.asarray,
     grow: Grow = grown,
 ) -> Forest:
-    """The forest of ``table``, with columns x, y, rsei, each driver and ``split``.
+    """The forest of the rows of ``table`` that train or validate it.
 
-    Where ``grow`` keeps no record of draws, the validation rows judge the trees instead of the
-    out-of-bag ones, and a training row's prediction is in-sample.
+    Columns are x, y, rsei, each driver and ``split``. Where ``grow`` keeps no record of draws, the
+    validation rows judge the trees instead of the out-of-bag ones.
 
     ``area`` names it in errors: raises InputError for too few rows or an index that is constant,
     StudyError for more drivers tried than there are.
@@ -112,28 +125,27 @@ def forest(
         found = f"expected forest.mtry of at most the {most} drivers, found {settings.mtry}"
         raise StudyError(f"{area}: {found}")
     data = _Sample.of(table, drivers, area)
-    learn, judge = np.flatnonzero(data.train), np.flatnonzero(data.valid)
+    learn, judge = np.flatnonzero(data.train), np.flatnonzero(~data.train)
     trees, unseen = grow(*data.learnt(learn), settings.trees, settings.mtry, settings.seed)
-    in_sample = trees.predict(data.values, put=put)
-    predicted, explained, judges = in_sample.copy(), np.nan, judge
+    guess, truth = trees.predict(data.values[judge], put=put), data.rsei[judge]
+    out_of_bag, explained, judges = None, np.nan, judge
     if unseen is not None:
-        predicted[learn] = trees.predict(data.values[learn], unseen, put)
-        explained, judges = variance_explained(data.rsei[learn], predicted[learn]), learn
+        out_of_bag = trees.predict(data.values[learn], unseen, put)
+        explained, judges = variance_explained(data.rsei[learn], out_of_bag), learn
     judged = np.ones((trees.count, judge.size), bool) if unseen is None else unseen
     own = data.values[judges], data.rsei[judges]
     added = added_error(trees, *own, judged, settings.seed, put)
-    near, folds, far = data.by_blocks(settings, put, grow)
-    scores = {"var_explained": explained} | vars(Scores.of(data.rsei[judge], predicted[judge]))
-    scores["r2_block"] = Scores.of(near, far).r2
+    folds, far = data.by_blocks(settings, put, grow)
+    scores = {"var_explained": explained} | vars(Scores.of(truth, guess))
+    scores["r2_block"] = Scores.of(data.rsei, far).r2
     return Forest(
         trees,
         data.summary(settings, scores),
         importance(trees, added, "validation" if unseen is None else "oob"),
         rank_stability(trees, added, settings.seed),
-        bias_by_decile(data.rsei[judge], predicted[judge]),
-        by_fold(folds, near, far),
-        data.residual_moran(predicted),
-        data.maps(predicted, in_sample),
+        bias_by_decile(truth, guess),
+        by_fold(folds, data.rsei, far),
+        out_of_bag,
     )
 
 
@@ -197,7 +209,7 @@ def applied(trees: Trees, table: pd.DataFrame, put: Put = np.asarray) -> pd.Data
 
 @dataclass(frozen=True)
 class _Sample:
-    """The complete rows of an area."""
+    """The rows of an area that train or validate its forest."""
 
     drivers: tuple[str, ...]
     values: NDArray[np.float32]
@@ -205,14 +217,12 @@ class _Sample:
     x: Floats
     y: Floats
     train: Flags
-    valid: Flags
 
     @classmethod
     def of(cls, table: pd.DataFrame, drivers: Sequence[str], area: str) -> "_Sample":
-        """The rows of ``table`` that are not blank."""
-        rows = table[table["split"] != BLANK]
-        train, valid = ((rows["split"] == part).to_numpy() for part in (TRAIN, VALID))
-        if np.count_nonzero(train | valid) < FEWEST:
+        """The rows of ``table`` that are drawn."""
+        rows = table[table["split"].isin((TRAIN, VALID))]
+        if len(rows) < FEWEST:
             raise InputError(
                 f"{area}: expected at least {FEWEST} pixels with RSEI and all of "
                 f"{', '.join(drivers)}, found {len(rows)}; see which driver is blank"
@@ -221,7 +231,7 @@ class _Sample:
         if rsei.min() == rsei.max():
             raise InputError(f"{area}: expected RSEI to differ, found {rsei[0]:g} in every pixel")
         values = np.ascontiguousarray(rows[list(drivers)].to_numpy(np.float32))
-        return cls(tuple(drivers), values, rsei, x, y, train, valid)
+        return cls(tuple(drivers), values, rsei, x, y, (rows["split"] == TRAIN).to_numpy())
 
     def learnt(self, rows: NDArray[np.intp]) -> tuple[tuple[str, ...], NDArray[np.float32], Floats]:
         """What a forest is grown on: the drivers, and their values and RSEI in some rows."""
@@ -233,36 +243,20 @@ class _Sample:
             "trees": settings.trees,
             "mtry": settings.mtry,
             "n_train": int(self.train.sum()),
-            "n_valid": int(self.valid.sum()),
+            "n_valid": int((~self.train).sum()),
         }
         names = ("var_explained", "r2", "rmse", "mae", "r2_block")
         return pd.DataFrame([row | {name: scores[name] for name in names}])
 
-    def residual_moran(self, predicted: Floats) -> pd.DataFrame:
-        """The row of the table of Moran's I for observed less predicted."""
-        place = pd.DataFrame({"x": self.x, "y": self.y, "residual": self.rsei - predicted})
-        pixels = Pixels.of_table(place)
-        alike = moran(pixels.grid(pixels["residual"]))
-        return pd.DataFrame([alike.row("residual")])
-
-    def maps(self, predicted: Floats, in_sample: Floats) -> pd.DataFrame:
-        """What is drawn of each complete row."""
-        residual = self.rsei - predicted
-        layers = {"predicted": predicted, "residual": residual, "in_sample": in_sample}
-        return pd.DataFrame({"x": self.x, "y": self.y} | layers)
-
     def by_blocks(
         self, settings: ForestSettings, put: Put, grow: Grow
-    ) -> tuple[Floats, NDArray[np.intp], Floats]:
-        """RSEI, fold and prediction, by a forest that has not seen its block, of each drawn row."""
-        drawn = np.flatnonzero(self.train | self.valid)
+    ) -> tuple[NDArray[np.intp], Floats]:
+        """Fold and prediction, by a forest that has not seen its block, of each row."""
 
         def predict(learn: NDArray[np.intp], judge: NDArray[np.intp]) -> Floats:
             trees = min(settings.trees, settings.block_trees)
-            rule = trees, settings.mtry, settings.seed
-            found = grow(*self.learnt(drawn[learn]), *rule)[0]
-            return found.predict(self.values[drawn[judge]], put=put)
+            found = grow(*self.learnt(learn), trees, settings.mtry, settings.seed)[0]
+            return found.predict(self.values[judge], put=put)
 
-        place = self.x[drawn], self.y[drawn]
-        folds = blocks(*place, settings.block, settings.folds, settings.seed)
-        return self.rsei[drawn], folds, cross_validated(folds, predict)
+        folds = blocks(self.x, self.y, settings.block, settings.folds, settings.seed)
+        return folds, cross_validated(folds, predict)

@@ -27,6 +27,9 @@ SPLIT = 4
 R splits nodes of more than 5 draws, repeats counted; 6 draws are 3.8 distinct rows on average.
 """
 
+BALLOT = 1 << 26
+"""Votes that are taken at a time: each says in a byte whether a tree is asked of a row."""
+
 
 @dataclass(frozen=True)
 class Trees:
@@ -70,14 +73,17 @@ class Trees:
 
         Tree t votes on row i where ``voters``, (T, n), is true; by default everywhere.
         """
-        if voters is None:
-            voters = np.ones((self.count, len(values)), bool)
-        sums, counts = (put(np.zeros(len(values), np.int64)) for _ in range(2))
-        keys = put(walks.sortable(np.ascontiguousarray(values, np.float32)))
-        walks.vote(put(self.nodes), put(self.roots), keys, put(voters), sums, counts)
-        total, votes = np.array(sums.tolist(), np.float64), np.array(counts.tolist())
+        nodes, roots = put(self.nodes), put(self.roots)
         mean = np.full(len(values), np.nan)
-        np.divide(total, votes, out=mean, where=votes > 0)
+        rows = max(1, BALLOT // self.count)
+        for part in (slice(first, first + rows) for first in range(0, len(values), rows)):
+            keys = walks.sortable(np.ascontiguousarray(values[part], np.float32))
+            every = np.ones((self.count, len(keys)), bool)
+            asked = every if voters is None else np.ascontiguousarray(voters[:, part])
+            sums, counts = (put(np.zeros(len(keys), np.int64)) for _ in range(2))
+            walks.vote(nodes, roots, put(keys), put(asked), sums, counts)
+            total, votes = np.array(sums.tolist(), np.float64), np.array(counts.tolist())
+            np.divide(total, votes, out=mean[part], where=votes > 0)
         return self.low + mean * self.step
 
     def arrays(self) -> dict[str, NDArray[Any]]:

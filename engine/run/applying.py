@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """A saved forest on the pixels of another area or year."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ..analysis.forest import applied
 from ..analysis.trees import Trees
 from ..analysis.validation import Scores
 from ..report.tables import TABLES
-from ..report.tabular import read, write
+from ..report.tabular import read_parts, write_parts
 from ..sources.areas import slug
 from ..sources.arrays import read_arrays
 from ..sources.errors import InputError, StudyError
-from .forests import write_map
-from .layers import grounds
+from .canvas import Canvas
+from .layers import Ground, grounds
 from .pipeline import recorded
 from .reading import load
 from .study import Study
@@ -110,29 +110,47 @@ def apply(origin: Origin, study: Study, folder: Path) -> tuple[Application, ...]
     path = study.study.out / TABLES["drivers"].file
     if not path.is_file():
         raise StudyError(f"{path}: expected the drivers' table, found none; run {study.file} first")
-    pixels = read(path, "drivers")
-    every = []
-    for ground in grounds(survey(study)):
-        area = ground.place.area
-        rows = pixels[pixels["area"] == area.name]
-        if rows.empty:
-            raise InputError(f"{path}: expected pixels of {area.name}, found none; run it again")
-        _require_drivers(origin.trees, rows, area.name)
-        found = predictions(origin.trees, rows)
-        table, map_ = folder / f"{area.slug}.parquet", folder / f"{area.slug}.tif"
-        folder.mkdir(parents=True, exist_ok=True)
-        write(table, "predictions", found)
-        write_map(map_, found, ground, ("predicted", "residual"))
-        observed, predicted = (_numbers(one) for one in (rows["rsei"], found["predicted"]))
-        blank = int(np.isnan(predicted).sum())
-        scores = Scores.of(observed, predicted)
-        every.append(Application(area.name, scores, blank, table, map_))
-    return tuple(every)
+    folder.mkdir(parents=True, exist_ok=True)
+    return tuple(_applied(origin, path, ground, folder) for ground in grounds(survey(study)))
 
 
-def _require_drivers(trees: Trees, rows: pd.DataFrame, area: str) -> None:
-    """Raises InputError for drivers of the forest of which the area has nothing."""
-    lacking = [name for name in trees.drivers if rows[name].isna().all()]
+def _applied(origin: Origin, path: Path, ground: Ground, folder: Path) -> Application:
+    """Predict one area, whose pixels are among those in ``path``."""
+    area = ground.place.area
+    _require_drivers(origin.trees, path, area.name)
+    observed, predicted = [], []
+
+    def made() -> Iterator[pd.DataFrame]:
+        for rows in _pixels(path, area.name):
+            found = predictions(origin.trees, rows)
+            observed.append(rows["rsei"].to_numpy(np.float64))
+            predicted.append(found["predicted"].to_numpy(np.float64))
+            yield found
+
+    table, map_ = folder / f"{area.slug}.parquet", folder / f"{area.slug}.tif"
+    canvas = Canvas.of(ground, ("predicted", "residual"))
+    write_parts(table, "predictions", canvas.laid(made()))
+    canvas.write(map_)
+    guess = np.concatenate(predicted)
+    scores = Scores.of(np.concatenate(observed), guess)
+    return Application(area.name, scores, int(np.isnan(guess).sum()), table, map_)
+
+
+def _pixels(path: Path, area: str) -> Iterator[pd.DataFrame]:
+    """The rows of one area of the table of drivers in ``path``, part by part."""
+    for part in read_parts(path, "drivers"):
+        rows = part[part["area"] == area]
+        if len(rows):
+            yield rows
+
+
+def _require_drivers(trees: Trees, path: Path, area: str) -> None:
+    """Raises InputError without any pixel, or for drivers of which the area has nothing."""
+    found = [rows[list(trees.drivers)].notna().any() for rows in _pixels(path, area)]
+    if not found:
+        raise InputError(f"{path}: expected pixels of {area}, found none; run it again")
+    known = pd.concat(found, axis=1).any(axis=1)
+    lacking = [name for name in trees.drivers if not known[name]]
     if lacking:
         raise InputError(
             f"{area}: expected the forest's drivers {', '.join(trees.drivers)}, found no value of "
@@ -149,7 +167,3 @@ def predictions(trees: Trees, rows: pd.DataFrame) -> pd.DataFrame:
         "in_sample": np.nan,
     }
     return found.assign(**columns)[TABLES["predictions"].names]
-
-
-def _numbers(column: "pd.Series[Any]") -> NDArray[np.float64]:
-    return column.to_numpy(np.float64)

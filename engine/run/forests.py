@@ -2,26 +2,27 @@
 """The random forest of each area, and the drivers' ranking over all areas."""
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..analysis.autocorrelation import moran
 from ..analysis.effects import accumulated_local_effects, partial_dependence
-from ..analysis.forest import BLANK, TRAIN, Forest, ForestSettings, Grow, forest, tuning
+from ..analysis.forest import BLANK, TRAIN, VALID, Forest, ForestSettings, Grow, forest, tuning
 from ..analysis.gpu_trees import grown_on_gpu
 from ..analysis.importance import ranking
 from ..analysis.shapley import require_shap, shap_table
 from ..analysis.trees import Put, grown
 from ..report.tables import TABLES
-from ..report.tabular import read
+from ..report.tabular import read_parts, write_parts
 from ..sources.arrays import write_arrays
-from ..sources.geotiff import Form, write_cog
+from .canvas import PIXEL, Canvas
 from .devices import home
 from .driving import table_files, write_tables
 from .layers import Ground, grounds
@@ -34,8 +35,6 @@ ALGORITHM = 1
 
 ALE_ROWS, PD_ROWS = 1000, 100
 """Most pixels that effects are asked of: each goes down every tree 40 times a driver, or 21."""
-
-Number = TypeVar("Number", np.float32, np.int64)
 
 MAPS = ("predicted", "residual", "in_sample")
 """Bands of a forest's map."""
@@ -111,8 +110,9 @@ class ForestTask:
 
     @property
     def memory(self) -> int:
-        """Bytes of the trees while they grow, of their votes, and of what judges them."""
-        return self._rows * self.settings.trees * 150 + self.ground.count * 200 + (1 << 29)
+        """Bytes of the trees while they grow, of their votes and what judges them, and the map."""
+        pixels = self.ground.window.size
+        return self._rows * (self.settings.trees * 150 + 200) + pixels * PIXEL + (1 << 29)
 
     @property
     def _rows(self) -> int:
@@ -134,23 +134,28 @@ class ForestTask:
             require_shap()
         area = self.ground.place.area.name
         names = tuple(need(store, "analyse", f"drivers/{self.slug}").payload["drivers"])
-        pixels = read(store.folder / f"store/drivers/{self.slug}/drivers.parquet", "drivers")
-        pixels = pixels.assign(split=pixels["split"].astype(object).fillna(BLANK))
+        path = store.folder / f"store/drivers/{self.slug}/drivers.parquet"
+        drawn, complete = sampled(parts_of(path))
         grow, engine = _engine(self.device)
         put = home(self.device).asarray
-        found = forest(pixels, names, self.settings, area, put, grow)
-        complete = pixels[pixels["split"] != BLANK]
-        values = complete[list(names)].to_numpy(np.float32)
+        found = forest(drawn, names, self.settings, area, put, grow)
+        some = Examples.among(complete, (ALE_ROWS, PD_ROWS, self.settings.shap))
+        canvas = Canvas.of(self.ground, MAPS)
+        rows = canvas.laid(found.maps(some.seen(parts_of(path)), put))
+        tables = (one.assign(area=area)[TABLES["predictions"].names] for one in rows)
+        write_parts(draft.paths[f"store/{self.name}/predictions.parquet"], "predictions", tables)
         predict = partial(found.trees.predict, put=put)
+        many, few = (some.at(most)[[*names]].to_numpy(np.float32) for most in (ALE_ROWS, PD_ROWS))
         frames = tables_of(found) | {
-            "tuning": self._tuning(pixels, names, grow, put),
-            "ale": accumulated_local_effects(predict, spread(values, ALE_ROWS), names),
-            "partial_dependence": partial_dependence(predict, spread(values, PD_ROWS), names),
-            "shap": self._shap(found, complete),
+            "moran": pd.DataFrame([moran(canvas.known("residual")).row("residual")]),
+            "tuning": self._tuning(drawn, names, grow, put),
+            "ale": accumulated_local_effects(predict, many, names),
+            "partial_dependence": partial_dependence(predict, few, names),
+            "shap": self._shap(found, some, drawn),
         }
         write_tables(draft, self, frames, area)
         write_arrays(draft.paths[self.model], found.trees.arrays() | self._origin())
-        write_map(draft.paths[self.map], found.maps, self.ground, MAPS)
+        canvas.write(draft.paths[self.map])
         draft.payload["engine"] = engine
 
     def _tuning(
@@ -162,14 +167,13 @@ class ForestTask:
             return pd.DataFrame(columns=TABLES["tuning"].names)
         return tuning(pixels, names, self.settings, self.ground.place.area.name, put)
 
-    def _shap(self, found: Forest, complete: pd.DataFrame) -> pd.DataFrame:
+    def _shap(self, found: Forest, some: "Examples", drawn: pd.DataFrame) -> pd.DataFrame:
         """The table of SHAP values; empty where none are asked for."""
         if not self.settings.shap:
             return pd.DataFrame(columns=TABLES["shap"].names)
         names = list(found.trees.drivers)
-        places = spread(np.arange(len(complete)), self.settings.shap)
-        learnt = complete.loc[complete["split"] == TRAIN, names].to_numpy(np.float32)
-        return shap_table(found.trees, complete.iloc[places], learnt)
+        learnt = drawn.loc[drawn["split"] == TRAIN, names].to_numpy(np.float32)
+        return shap_table(found.trees, some.at(self.settings.shap), learnt)
 
     def _origin(self) -> dict[str, NDArray[Any]]:
         """What a saved forest says of where it grew."""
@@ -194,30 +198,66 @@ def tables_of(found: Forest) -> dict[str, pd.DataFrame]:
         "stability": found.stability,
         "bias": found.bias,
         "block_cv": found.block_cv,
-        "moran": found.moran,
-        "predictions": found.maps,
     }
 
 
-def spread(values: NDArray[Number], most: int) -> NDArray[Number]:
-    """At most ``most`` rows, evenly spread over all.
+def parts_of(path: Path) -> Iterator[pd.DataFrame]:
+    """The table of pixels in ``path``, part by part, its ``split`` in words throughout."""
+    for part in read_parts(path, "drivers"):
+        yield part.assign(split=part["split"].astype(object).fillna(BLANK))
 
-    >>> spread(np.arange(10, dtype=np.float32), 4).tolist()
-    [0.0, 3.0, 6.0, 9.0]
+
+def sampled(parts: Iterable[pd.DataFrame]) -> tuple[pd.DataFrame, int]:
+    """The rows that train or validate, and how many are complete."""
+    drawn, complete = [], 0
+    for part in parts:
+        drawn.append(part[part["split"].isin((TRAIN, VALID))])
+        complete += int((part["split"] != BLANK).sum())
+    return pd.concat(drawn, ignore_index=True), complete
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Some complete rows of a table, evenly spread over all."""
+
+    complete: int
+    """Number of complete rows."""
+
+    wanted: NDArray[np.int64]
+    """Which of them, rising."""
+
+    kept: list[pd.DataFrame]
+    """Those that have been seen."""
+
+    @classmethod
+    def among(cls, complete: int, most: Iterable[int]) -> Self:
+        """Room for as many rows as are asked for at a time, of each number in ``most``."""
+        every = np.concatenate([spread(complete, one) for one in most])
+        return cls(complete, np.unique(every), [])
+
+    def seen(self, parts: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        """Hand on the parts of the table, once their rows that are wanted are kept."""
+        first = 0
+        for part in parts:
+            rows = part[part["split"] != BLANK]
+            ends = np.searchsorted(self.wanted, [first, first + len(rows)])
+            self.kept.append(rows.iloc[self.wanted[slice(*ends)] - first])
+            first += len(rows)
+            yield part
+
+    def at(self, most: int) -> pd.DataFrame:
+        """At most ``most`` rows."""
+        found = pd.concat(self.kept, ignore_index=True)
+        return found.iloc[np.searchsorted(self.wanted, spread(self.complete, most))]
+
+
+def spread(count: int, most: int) -> NDArray[np.int64]:
+    """At most ``most`` of ``count`` rows, evenly spread over all.
+
+    >>> spread(10, 4).tolist()
+    [0, 3, 6, 9]
     """
-    if len(values) <= most:
-        return values
-    return values[np.rint(np.linspace(0, len(values) - 1, most)).astype(int)]
-
-
-def write_map(path: Path, pixels: pd.DataFrame, ground: Ground, bands: Sequence[str]) -> None:
-    """Write columns of ``pixels``, with x and y, as bands of a COG on the drivers' grid."""
-    lattice, window = ground.lattice, ground.window
-    columns = np.rint((pixels["x"] - lattice.left) / lattice.dx - 0.5).astype(int) - window.left
-    rows = np.rint((lattice.top - pixels["y"]) / lattice.dy - 0.5).astype(int) - window.top
-    layers = np.full((len(bands), *window.shape), np.nan, np.float32)
-    layers[:, rows, columns] = pixels[list(bands)].to_numpy(np.float32).T
-    write_cog(path, layers, lattice, window, Form(tuple(bands), units=("1",) * len(bands)))
+    return np.rint(np.linspace(0, count - 1, min(most, count))).astype(np.int64)
 
 
 def ranked(importance: pd.DataFrame) -> pd.DataFrame:

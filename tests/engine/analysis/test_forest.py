@@ -3,14 +3,18 @@ import io
 import json
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn import metrics
 from sklearn.ensemble import RandomForestRegressor
 
 from rsei.engine.analysis import forest as forests
+from rsei.engine.analysis import trees as trees_module
 from rsei.engine.analysis.forest import ForestSettings
 from rsei.engine.analysis.importance import added_error, importance, ranking, scaled
 from rsei.engine.analysis.trees import Trees, grown, of_treelite
@@ -45,6 +49,10 @@ def forest(table: pd.DataFrame) -> forests.Forest:
     return forests.forest(table, NAMES, FEW, "Demo")
 
 
+def maps(forest: forests.Forest, *parts: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([*forest.maps(parts)])
+
+
 def test_split_is_by_share_and_seed(table: pd.DataFrame) -> None:
     counts = table["split"].value_counts()
     assert counts.to_dict() == {"train": 628, "valid": 269, "blank": 3}
@@ -62,9 +70,10 @@ def test_a_sample_is_all_that_a_forest_sees_but_not_all_that_it_maps(table: pd.D
     alone = forests.forest(rows[parts != "rest"], NAMES, some, "Demo")
     for name in ("scores", "importance", "stability", "bias", "block_cv"):
         pd.testing.assert_frame_equal(getattr(found, name), getattr(alone, name))
-    assert len(found.maps) == 897 and np.isfinite(found.maps["predicted"]).all()
-    drawn = (parts[parts != "blank"] != "rest").to_numpy()
-    pd.testing.assert_frame_equal(found.maps[drawn].reset_index(drop=True), alone.maps)
+    everywhere = maps(found, rows)
+    assert len(everywhere) == 897 and np.isfinite(everywhere["predicted"]).all()
+    drawn = parts[parts != "blank"] != "rest"
+    pd.testing.assert_frame_equal(everywhere[drawn], maps(alone, rows[parts != "rest"]))
 
 
 def test_a_sample_of_more_than_there_is_changes_nothing(table: pd.DataFrame) -> None:
@@ -79,21 +88,19 @@ def test_predictions_are_scikit_learns(table: pd.DataFrame, forest: forests.Fore
         60, max_features=3, min_samples_split=4, random_state=1, oob_score=True
     ).fit(train[NAMES].to_numpy(np.float32), train["rsei"])
     everywhere = engine.predict(rows[NAMES].to_numpy(np.float32))
-    np.testing.assert_allclose(forest.maps["in_sample"], everywhere, atol=1e-8)
-    own = (rows["split"] == "train").to_numpy()
-    np.testing.assert_allclose(forest.maps["predicted"][own], engine.oob_prediction_, atol=1e-8)
-    np.testing.assert_array_equal(forest.maps["predicted"][~own], forest.maps["in_sample"][~own])
-    np.testing.assert_allclose(
-        forest.maps["residual"], rows["rsei"].to_numpy() - forest.maps["predicted"]
-    )
+    found = maps(forest, table)
+    np.testing.assert_allclose(found["in_sample"], everywhere, atol=1e-8)
+    own = rows["split"] == "train"
+    np.testing.assert_allclose(found["predicted"][own], engine.oob_prediction_, atol=1e-8)
+    np.testing.assert_array_equal(found["predicted"][~own], found["in_sample"][~own])
+    np.testing.assert_allclose(found["residual"], rows["rsei"] - found["predicted"])
     explained = 100 * engine.oob_score_
     assert forest.scores["var_explained"][0] == pytest.approx(explained, abs=1e-4)
 
 
 def test_scores_are_scikit_learns(table: pd.DataFrame, forest: forests.Forest) -> None:
-    rows = table[table["split"] != "blank"].reset_index(drop=True)
-    valid = rows["split"] == "valid"
-    truth, guess = rows["rsei"][valid], forest.maps["predicted"][valid]
+    valid = table["split"] == "valid"
+    truth, guess = table["rsei"][valid], maps(forest, table)["predicted"][valid]
     row = forest.scores.iloc[0]
     assert row["r2"] == pytest.approx(metrics.r2_score(truth, guess), rel=1e-12)
     assert row["rmse"] == pytest.approx(metrics.root_mean_squared_error(truth, guess), rel=1e-12)
@@ -166,7 +173,19 @@ def test_an_engine_without_a_record_of_draws(table: pd.DataFrame, forest: forest
     assert np.isnan(found.scores["var_explained"][0])
     same = ["n_train", "n_valid", "r2", "rmse", "mae", "r2_block"]
     pd.testing.assert_frame_equal(found.scores[same], forest.scores[same])
-    np.testing.assert_array_equal(found.maps["predicted"], found.maps["in_sample"])
+    everywhere = maps(found, table)
+    np.testing.assert_array_equal(everywhere["predicted"], everywhere["in_sample"])
+
+
+@settings(max_examples=10)
+@given(cuts=st.lists(st.integers(0, 900), max_size=5), ballot=st.integers(3000, 40_000))
+def test_parts_and_ballots_change_no_prediction(
+    cuts: list[int], ballot: int, table: pd.DataFrame, forest: forests.Forest
+) -> None:
+    parts = np.split(np.arange(len(table)), sorted(cuts))
+    with patch.object(trees_module, "BALLOT", ballot):
+        found = maps(forest, *(table.iloc[part] for part in parts))
+    pd.testing.assert_frame_equal(found, maps(forest, table), check_exact=True)
 
 
 def test_tuning_falls_with_trees(table: pd.DataFrame) -> None:
