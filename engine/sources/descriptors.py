@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Self
 
@@ -52,6 +52,9 @@ NUMBERS = {
 LITTLE_ENDIAN, NATIVE = 0x4000, 0x1000
 """Bits of a number type: stored in Intel's byte order, or in the writing machine's."""
 
+VDATA_START = struct.Struct(">HIHH")
+"""Interlace, records, bytes of a record and fields of a Vdata."""
+
 Object = tuple[int, int]
 """Tag and reference number."""
 
@@ -59,6 +62,7 @@ Value = str | int | float | list[int] | list[float]
 """An attribute's value."""
 
 
+@cache
 def number_type(code: int) -> np.dtype[np.generic]:
     """The dtype of an HDF4 number type, big-endian unless it says otherwise.
 
@@ -133,7 +137,7 @@ class Descriptors:
                 self.size = os.fstat(self._file.fileno()).st_size
                 if self.size:
                     self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
-                self._places = dict(self._walk())
+                self._places = self._walk()
             except BaseException:
                 self.close()
                 raise
@@ -163,11 +167,12 @@ class Descriptors:
         """Closes the file."""
         self.close()
 
-    def _walk(self) -> Iterator[tuple[Object, tuple[int, int]]]:
-        """Every descriptor of the chain of blocks, as object and (offset, length)."""
+    def _walk(self) -> dict[Object, tuple[int, int]]:
+        """Offset and length of every object that the chain of blocks describes."""
         start = self.part(0, 4) if self.size >= 4 else b""
         if start != MAGIC:
             raise GranuleError(self._no_hdf4())
+        places: dict[Object, tuple[int, int]] = {}
         block, seen = 4, set[int]()
         while block:
             if block in seen:
@@ -177,13 +182,15 @@ class Descriptors:
             table = self.part(block + 6, 12 * count)
             for tag, ref, offset, length in struct.iter_unpack(">HHII", table):
                 if tag != UNUSED and offset != 0xFFFFFFFF:
-                    self._require_own(tag, offset)
-                    yield (tag, ref), (offset, length)
+                    if tag & SPECIAL:
+                        self._require_own(tag, offset)
+                    places[tag, ref] = offset, length
             block = following
+        return places
 
     def _require_own(self, tag: int, offset: int) -> None:
         """Raises GranuleError for an element in another file, whose path this one gives."""
-        if tag & SPECIAL and not tag & NOT_SPECIAL and offset + 2 <= self.size:
+        if not tag & NOT_SPECIAL and offset + 2 <= self.size:
             if struct.unpack(">H", self.part(offset, 2)) == (EXTERNAL,):
                 raise GranuleError(
                     f"{self.path}: expected a granule that holds its own values, found one that "
@@ -223,9 +230,9 @@ class Descriptors:
 
         Raises KeyError where there is none, ValueError for another special layout.
         """
-        header = self.special(tag, ref)
-        if header is None:
+        if (tag | SPECIAL, ref) not in self._places:
             return bytes(self.part(*self._places[tag, ref]))
+        header = self.special(tag, ref) or b""
         if struct.unpack(">H", header[:2]) != (LINKED,):
             raise ValueError(f"an unknown layout of element {tag}/{ref}")
         return self._linked(header)
@@ -277,10 +284,11 @@ class Descriptors:
 
 def _text(data: bytes, at: int) -> tuple[str, int]:
     """A string with its length before it, and where the next thing starts."""
-    (length,) = struct.unpack_from(">H", data, at)
-    if at + 2 + length > len(data):
+    start = at + 2
+    end = start + (data[at] << 8 | data[at + 1])
+    if end > len(data):
         raise ValueError("a name that leaves its element")
-    return data[at + 2 : at + 2 + length].decode("latin-1").rstrip("\0"), at + 2 + length
+    return data[start:end].decode("latin-1").rstrip("\0"), end
 
 
 def _vgroup(data: bytes) -> Vgroup:
@@ -293,10 +301,9 @@ def _vgroup(data: bytes) -> Vgroup:
 
 
 def _vdata(data: bytes) -> Vdata:
-    _, records, size, count = struct.unpack_from(">HIHH", data)
-    types, _, _, orders = (
-        struct.unpack_from(f">{count}H", data, 10 + 2 * count * part) for part in range(4)
-    )
+    _, records, size, count = VDATA_START.unpack_from(data)
+    table = struct.unpack_from(f">{4 * count}H", data, 10)  # of each field one after the other
+    types, orders = table[:count], table[3 * count :]
     at = 10 + 8 * count
     for _ in range(count):
         _, at = _text(data, at)

@@ -4,6 +4,7 @@
 import re
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -119,7 +120,7 @@ def name_of(file: str) -> Name | None:
             said = match.groupdict()
             day = said.get("day")
             try:
-                start = datetime.strptime(day.replace("_", ""), "%Y%j").date() if day else None
+                start = _day(day) if day else None
             except ValueError:
                 return None
             return Name(
@@ -133,3 +134,12 @@ def name_of(file: str) -> Name | None:
                 said.get("request"),
             )
     return None
+
+
+@cache
+def _day(text: str) -> date:
+    """The day that a year and the number of a day in it, such as ``2019161``, stand for.
+
+    Kept, since every tile has the same days. Raises ValueError for a day that the year has not.
+    """
+    return datetime.strptime(text.replace("_", ""), "%Y%j").date()

@@ -11,8 +11,6 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, Literal
 
-import numpy as np
-
 from .errors import GranuleError
 
 Kind = Literal["value", "quality", "diagnostic"]
@@ -38,7 +36,7 @@ class Variant:
         """Whether the tags of a file, None where absent, are those of this variant."""
         pairs = (fill, self.fill), (scale, self.scale), (offset, self.offset)
         return all(
-            found is None or (own is not None and bool(np.isclose(found, own, rtol=1e-6)))
+            found is None or (own is not None and abs(found - own) <= 1e-8 + 1e-6 * abs(own))
             for found, own in pairs
         )
 

@@ -168,9 +168,9 @@ def _values(text: str) -> Iterator[tuple[str, str]]:
     """
     name = ""
     for line in text.splitlines():
-        key, _, value = (part.strip() for part in line.partition("="))
-        if key == "OBJECT":
-            name = value
+        key, _, value = line.partition("=")
+        if (key := key.strip()) == "OBJECT":
+            name = value.strip()
         elif key == "VALUE" and name:
-            yield name, value.strip('"')
+            yield name, value.strip().strip('"')
             name = ""
