@@ -20,6 +20,7 @@ from pyproj.exceptions import CRSError
 from .errors import RasterError
 from .files import require_no_file
 from .grids import Window
+from .heaps import require_ends
 
 ACROSS = {"projection_x_coordinate", "longitude", "grid_longitude", "x", "xdim", "lon"}
 """Names, standard or usual, of the axis from west to east. Source: CF conventions, chapter 4."""
@@ -127,8 +128,10 @@ def opened(path: Path) -> Iterator[h5py.File]:
 
     A damaged file may open: then its names, numbers and axes contradict each other.
     """
-    with readable(path), h5py.File(path, "r") as file:
-        yield file
+    with readable(path):
+        require_ends(path)
+        with h5py.File(path, "r") as file:
+            yield file
 
 
 @contextmanager

@@ -53,13 +53,13 @@ class Repairs:
         """One line for a log.
 
         >>> str(Repairs(9, {"Self-intersection": 2}, 0, 1, 0))
-        '9 features, 2 repaired (Self-intersection), 1 empty dropped'
+        '9 features, 2 repaired (Self-intersection), 1 dropped (empty or of another kind)'
         """
         parts = [f"{self.read} features"]
         if self.repaired:
             parts.append(f"{sum(self.repaired.values())} repaired ({', '.join(self.repaired)})")
         parts += [f"{self.flattened} flattened"] if self.flattened else []
-        parts += [f"{self.empty} empty dropped"] if self.empty else []
+        parts += [f"{self.empty} dropped (empty or of another kind)"] if self.empty else []
         parts += [f"{self.duplicates} duplicates dropped"] if self.duplicates else []
         return ", ".join(parts)
 
@@ -93,12 +93,13 @@ def read(
     if frame.crs is None:
         raise BoundaryError(f"{path}: expected a coordinate system, found none; {NO_CRS}")
     require_no_file(frame.crs.to_wkt(), path, BoundaryError)
-    frame = frame.set_geometry(frame.geometry.name).reset_index(drop=True)
+    whole = frame.set_geometry(frame.geometry.name).reset_index(drop=True)
     kinds = POLYGONS if polygons else POLYGONS | LINES
-    frame, repairs = repair(frame, kinds, keep_duplicates)
+    frame, repairs = repair(whole, kinds, keep_duplicates)
     if frame.empty:
         wanted = "polygons" if polygons else "polygons or lines"
-        raise BoundaryError(f"{path}: expected {wanted}, found none ({repairs})")
+        found = " and ".join(sorted({*whole.geom_type.dropna()} - kinds)) or "none"
+        raise BoundaryError(f"{path}: expected {wanted}, found {found} ({repairs})")
     return Layer(path, frame, repairs)
 
 
@@ -225,7 +226,7 @@ def read_parquet(path: Path, layer: str | None) -> gpd.GeoDataFrame:
     """GeoParquet, whose CRS is longitude and latitude where its metadata name none."""
     try:
         return gpd.read_parquet(path)
-    except (ValueError, OSError, KeyError, TypeError) as error:
+    except (ValueError, OSError, KeyError, TypeError, shapely.errors.ShapelyError) as error:
         raise BoundaryError(f"{path}: cannot be read as GeoParquet: {error}") from error
 
 

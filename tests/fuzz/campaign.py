@@ -9,6 +9,7 @@ has at its start, and by more than ``PATIENCE`` seconds for one input.
 """
 
 import argparse
+import faulthandler
 import hashlib
 import json
 import os
@@ -132,6 +133,8 @@ def tried(name: str, count: int, seed: int) -> dict[str, Any]:
                 Path(last).write_bytes(data)
             begun = time.perf_counter()
             signal.alarm(PATIENCE)
+            # A library in a circle hears no alarm: the process ends, and says where it was.
+            faulthandler.dump_traceback_later(2 * PATIENCE, exit=True)
             try:
                 target.act(data, folder)
             except RseiError as error:
@@ -145,6 +148,7 @@ def tried(name: str, count: int, seed: int) -> dict[str, Any]:
                     failures[kind] = f"{kind} {str(error)[:200]} at {keep(name, data)}"
             finally:
                 signal.alarm(0)
+                faulthandler.cancel_dump_traceback_later()
             taken = time.perf_counter() - begun
             if taken > max(slowest, SLOW):
                 keep(f"{name}-slow", data)
