@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import GranuleError
+from .files import beginning
 
 MAGIC = b"\x0e\x03\x13\x01"
 """The first four bytes of every HDF4 file."""
@@ -199,10 +200,7 @@ class Descriptors:
 
     def _no_hdf4(self) -> str:
         start = bytes(self.part(0, min(512, self.size))) if self.size else b""
-        found = "an empty file" if not start else f"a file that starts with {start[:8]!r}"
-        if b"<html" in start.lower() or b"<!doctype" in start.lower():
-            found = "a web page, such as a login form"
-        return f"{self.path}: expected an HDF4 granule, found {found}; download it again"
+        return f"{self.path}: expected an HDF4 granule, found {beginning(start)}; download it again"
 
     def part(self, offset: int, length: int) -> memoryview:
         """``length`` bytes at ``offset``. Raises ValueError where the file ends before."""

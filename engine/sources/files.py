@@ -25,13 +25,26 @@ def require_no_file(crs: str, path: Path, error: type[InputError]) -> str:
     return crs
 
 
+def beginning(start: bytes) -> str:
+    """What a file is, by its first bytes, when it is none of the formats expected.
+
+    >>> beginning(b"hello, world"), beginning(b"<HTML><head>"), beginning(b"")
+    ("a file that starts with b'hello, world'", 'a web page, such as a login form', 'an empty file')
+    """
+    if not start:
+        return "an empty file"
+    if b"<html" in start.lower() or b"<!doctype" in start.lower():
+        return "a web page, such as a login form"
+    return f"a file that starts with {start[:16]!r}"
+
+
 def first_bytes(path: Path, count: int, error: type[InputError]) -> bytes:
     """The first ``count`` bytes of a file on disk; raises ``error`` where it is not one."""
     if REMOTE.match(str(path)):
         raise error(f"{path}: expected a file on disk; download or unpack it first")
     if not path.is_file():
         found = "a folder" if path.is_dir() else "none"
-        raise error(f"{path}: expected a file, found {found}; check the path in the study")
+        raise error(f"{path}: expected a file, found {found}; check the path")
     try:
         with path.open("rb") as file:
             return file.read(count)

@@ -16,7 +16,7 @@ from . import hdf5
 from .descriptors import MAGIC, reading
 from .encoding import Tags
 from .errors import InputError, RasterError
-from .files import first_bytes
+from .files import beginning, first_bytes
 from .grids import SINUSOIDAL
 from .hdf4 import HDF4File
 from .located import name_of
@@ -74,7 +74,7 @@ def inspect(path: Path) -> dict[str, Any]:
     ``fields`` stands beside quality words alone, with decimal keys; its counts leave out the fill.
     Raises InputError for a damaged file, and one that is not HDF4, GeoTIFF or NetCDF-4.
     """
-    start = first_bytes(path, 8, InputError)
+    start = first_bytes(path, 512, InputError)
     known = _known(path)
     if start.startswith(MAGIC):
         layers = _hdf4(path)
@@ -83,9 +83,7 @@ def inspect(path: Path) -> dict[str, Any]:
     elif start.startswith(HDF5):
         layers = _netcdf(path)
     else:
-        # the granule reader says what it is instead: empty, or a web page
-        HDF4File(path).close()
-        raise InputError(f"{path}: expected HDF4, GeoTIFF or NetCDF-4, found {start!r}")
+        raise InputError(f"{path}: expected HDF4, GeoTIFF or NetCDF-4, found {beginning(start)}")
     name = name_of(path.name)
     report: dict[str, Any] = {
         "file": path.name,

@@ -15,7 +15,7 @@ from rasterio.windows import Window as Part
 
 from .encoding import Tags, canonical, encoding
 from .errors import GranuleError
-from .files import first_bytes, require_no_file
+from .files import beginning, first_bytes, require_no_file
 from .grids import Window
 from .located import Located, Name, Source
 from .products import Layer, Product, plain
@@ -24,10 +24,7 @@ from .rasterfiles import SAFE, TIFF, require_small_blocks
 
 def refuse(path: Path, expected: str, start: bytes) -> GranuleError:
     """The error for a file that starts with other bytes than its format."""
-    web = b"<html" in start.lower() or b"<!doctype" in start.lower()
-    found = "a web page, such as a login form" if web else f"a file that starts with {start[:16]!r}"
-    found = found if start else "an empty file"
-    return GranuleError(f"{path}: expected {expected}, found {found}; download it again")
+    return GranuleError(f"{path}: expected {expected}, found {beginning(start)}; download it again")
 
 
 @contextmanager

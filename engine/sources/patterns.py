@@ -47,8 +47,8 @@ def expand(
     if missing or not found:
         listed = ", ".join(missing[:8]) + (" ..." if len(missing) > 8 else "")
         raise RasterError(
-            f"{pattern}: expected {len(found)} files for epoch {epoch}, found "
-            f"{len(found) - len(missing)}; missing: {listed}"
+            f"{pattern}: expected {len(found)} file{'s' * (len(found) != 1)} for epoch {epoch}, "
+            f"found {len(found) - len(missing)}; missing: {listed}"
         )
     return tuple(found)
 
