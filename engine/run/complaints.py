@@ -23,7 +23,7 @@ def complaints(error: ValidationError, model: type[BaseModel], written: Any) -> 
         grouped.setdefault(_place(fault, written), []).append(fault)
     lines = []
     for place, faults in grouped.items():
-        named = _dotted(place)
+        named = dotted(place)
         text = _complaint(place, faults, model, written)
         inner = {key for table in _tables_at(place, model) for key in table.model_fields}
         # A check of a whole table starts with the dotted key it complains of.
@@ -63,10 +63,10 @@ def _place(fault: ErrorDetails, written: Any) -> Place:
     return tuple(place)
 
 
-def _dotted(place: Place) -> str:
+def dotted(place: Place) -> str:
     """A place as a user writes it.
 
-    >>> _dotted(("area", 0, "name"))
+    >>> dotted(("area", 0, "name"))
     'area[1].name'
     """
     text = ""
@@ -184,7 +184,7 @@ def _keys(model: type[BaseModel], above: str = "") -> Iterator[str]:
 def endless(value: Any, place: Place = ()) -> Iterator[str]:
     """A complaint for each number that TOML allows and no setting can use."""
     if isinstance(value, float) and not math.isfinite(value):
-        yield f"{_dotted(place)}: expected a finite number, found {value}"
+        yield f"{dotted(place)}: expected a finite number, found {value}"
     elif isinstance(value, dict | list):
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
             yield from endless(inner, (*place, key))

@@ -4,7 +4,7 @@
 import json
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from ..sources.errors import StudyError
 from ..sources.files import REMOTE
-from .complaints import complaints, endless
+from .complaints import Place, complaints, dotted, endless
 from .study import DriverLayers, Study
 
 LARGEST = 1 << 20
@@ -76,7 +76,7 @@ def valid(written: Mapping[str, Any], path: Path) -> Study:
 
     Raises StudyError with every problem found.
     """
-    if problems := list(endless(written)):
+    if problems := [*endless(written), *remote(written)]:
         raise StudyError(report(path, problems))
     try:
         as_written = _valid(written)
@@ -105,9 +105,25 @@ def anchored(settings: Any, folder: Path, key: str = "") -> Any:
         return {name: anchored(value, folder, name) for name, value in settings.items()}
     if isinstance(settings, list):
         return [anchored(value, folder, key) for value in settings]
-    if key in PATHS and isinstance(settings, str) and not REMOTE.match(settings):
+    if key in PATHS and isinstance(settings, str):
         return os.path.normpath(folder / Path(settings).expanduser())
     return settings
+
+
+def remote(settings: Any, place: Place = ()) -> Iterator[str]:
+    """A complaint for each path that is none on disk; not the path, which may hold a password.
+
+    >>> list(remote({"area": [{"mines": "https://me:s3cret@my-site.org/m.gpkg"}]}))
+    ['area[1].mines: expected a path on disk, found an address; download or unpack it first']
+    """
+    if isinstance(settings, dict | list):
+        named = settings.items() if isinstance(settings, dict) else enumerate(settings)
+        for key, inner in named:
+            yield from remote(inner, (*place, key))
+    elif isinstance(settings, str) and REMOTE.match(settings):
+        if any(part in PATHS for part in place[-2:]):
+            found = "expected a path on disk, found an address; download or unpack it first"
+            yield f"{dotted(place)}: {found}"
 
 
 def report(path: Path, problems: Sequence[str]) -> str:

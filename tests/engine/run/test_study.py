@@ -77,11 +77,6 @@ def test_paths_are_those_of_the_file_wherever_one_stands(
     assert reading.load(relative).study.out == tmp_path / "runs/tangshan"
 
 
-def test_a_remote_path_stays_what_it_is() -> None:
-    text = with_line("[water]", 'land_cover = { raster = "/vsizip/a.zip/b.tif", classes = [17] }')
-    assert study(text).water.land_cover.raster == "/vsizip/a.zip/b.tif"  # type: ignore[union-attr]
-
-
 def test_settings_are_frozen_and_travel_to_workers() -> None:
     settings = study()
     with pytest.raises(ValueError, match="frozen"):

@@ -163,6 +163,35 @@ def test_a_wrong_value_is_explained(old: str, new: str, said: str) -> None:
     assert said in problem(MINIMAL.replace(old, new, 1))
 
 
+@pytest.mark.parametrize(
+    ("section", "line", "place"),
+    [
+        ("[[area]]", 'mines = "https://me:s3cret@my-site.org/m.gpkg"', "area[1].mines"),
+        (
+            "[water]",
+            'land_cover = { raster = "/vsizip/s3cret.zip/b.tif", classes = [17] }',
+            "water.land_cover.raster",
+        ),
+        ("[drivers]", 'year = 2004\nlayers.dem = "s3://s3cret@b/a"', "drivers.layers.dem"),
+        (
+            "[drivers]",
+            'year = 2004\nlayers.prec = { months = "/vsicurl/http://s3cret/a" }',
+            "drivers.layers.prec.months",
+        ),
+    ],
+)
+def test_a_path_on_a_server_is_refused_and_not_repeated(
+    section: str, line: str, place: str
+) -> None:
+    found = problem(with_line(section, line))
+    assert found.startswith(f"{place}: expected a path on disk, found an address")
+    assert "s3cret" not in found
+
+
+def test_a_name_may_be_an_address() -> None:
+    assert study(MINIMAL.replace('"tangshan"', '"doi:/10.1"')).study.name == "doi:/10.1"
+
+
 def test_all_problems_come_at_once() -> None:
     text = with_line("[granules]", "reach = -1\nseasn = 3").replace("tangshan", "", 1)
     assert problem(text).splitlines() == [
