@@ -3,6 +3,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -29,17 +30,42 @@ def differences(before: Any, after: Any) -> list[str]:
 
     >>> differences({"reach": 1, "season": "06-01"}, {"reach": 2, "pca": "epoch"})
     ['pca: added ("epoch")', 'reach: 1 -> 2', 'season: removed ("06-01")']
+    >>> differences({"days": ["2012-06-01", "2012-06-09"] * 9}, {"days": ["2012-06-01"] * 9})
+    ['days: 9 fewer, such as "2012-06-09"']
     """
     old, new = flat(before), flat(after)
     lines = []
     for path in sorted(old.keys() | new.keys()):
         if path not in old:
-            lines.append(f"{path}: added ({json.dumps(new[path])})")
+            lines.append(f"{path}: added ({_short(new[path])})")
         elif path not in new:
-            lines.append(f"{path}: removed ({json.dumps(old[path])})")
+            lines.append(f"{path}: removed ({_short(old[path])})")
         elif old[path] != new[path]:
-            lines.append(f"{path}: {json.dumps(old[path])} -> {json.dumps(new[path])}")
+            lines.append(f"{path}: {_change(old[path], new[path])}")
     return lines
+
+
+TOLD = 100
+"""Letters of a value that are shown: a nation's list of composites has a hundred thousand."""
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= TOLD else f"{text[:TOLD]}..."
+
+
+def _change(old: Any, new: Any) -> str:
+    """What became of a value; of a long list, which of its items came and went."""
+    if not (isinstance(old, list) and isinstance(new, list) and len(json.dumps([old, new])) > TOLD):
+        return f"{_short(old)} -> {_short(new)}"
+    before, after = Counter(map(json.dumps, old)), Counter(map(json.dumps, new))
+    moves = {"fewer": before - after, "more": after - before}
+    said = [
+        f"{items.total()} {word}, such as {next(iter(items))}"
+        for word, items in moves.items()
+        if items
+    ]
+    return "; ".join(said) or "another order"
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from .projections import project_tasks
 from .reading import load
 from .reductions import reduce_tasks
 from .reporting import figure_tasks, page_tasks
-from .runtables import table_tasks
+from .runtables import Tables, table_tasks
 from .scales import scale_tasks
 from .shards import Ready
 from .store import Store
@@ -122,10 +122,15 @@ def _waves(found: Survey, store: Store, device: str = "cpu") -> Waves:
     waves = []
     for stage, make in WAVES:
         tasks = make(found, device)
-        left = [t for t in tasks if open_ & set(t.inputs) or committed(t, store) is None]
+        left = [t for t in tasks if _waits(t, open_) or committed(t, store) is None]
         open_ |= {f"{task.stage} {task.name}" for task in left}
         waves.append((stage, tasks, left))
     return waves
+
+
+def _waits(task: Task, open_: set[str]) -> bool:
+    """Whether something that a task is made of is open; the tables are made of all there is."""
+    return bool(open_ if isinstance(task, Tables) else open_ & set(task.inputs))
 
 
 def _stage_plans(waves: Waves) -> tuple[StagePlan, ...]:
@@ -249,6 +254,7 @@ def recorded(folder: Path) -> Study:
     file = Path(os.path.normpath(folder / (record.get("study_file") or "study.toml")))
     if not file.is_file():
         raise StudyError(
-            f"{folder}: expected the study file {file}, found none; run the study from where it is"
+            f"{folder}: expected the study file {file.absolute()}, found none; "
+            "rsei run with the file where it is now, and with this folder as study.out, tells it"
         )
     return load(file)

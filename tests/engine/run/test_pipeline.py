@@ -169,6 +169,7 @@ def test_a_changed_setting_makes_anew_what_depends_on_it(granules: Path, tmp_pat
     status = pipeline.status(tmp_path / "run", why=True)
     stages = {name: made for name, _, made in status.stages}
     assert (stages["partial"], stages["composite"], stages["write"]) == (4, 0, 0)
+    assert stages["analyse"] == stages["report"] == 0
     reasons = dict(status.why)
     assert "settings.water.mndwi: 0.0 -> 0.1" in reasons["composite small-town/2012"]
     outcome = studies.run(file)
