@@ -137,11 +137,19 @@ class Disk:
         return digest.hexdigest()
 
     def append(self, path: Path, data: bytes) -> None:
-        """Add to the end of a file in one call, so that writers side by side mix no lines."""
+        """Add a line to a file in one call, so that writers side by side mix no lines.
+
+        Half a line, for which a full disk had room, is taken back: whoever reads it meets none.
+        """
         with explained("write", path):
             descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
             try:
-                os.write(descriptor, data)
+                written = os.write(descriptor, data)
+                end = os.lseek(descriptor, 0, os.SEEK_CUR)
+                if written < len(data):
+                    if os.fstat(descriptor).st_size == end:
+                        os.ftruncate(descriptor, end - written)
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             finally:
                 os.close(descriptor)
 

@@ -82,8 +82,8 @@ def options(
 ) -> RunOptions:
     """The options of a command, checked.
 
-    Raises StudyError for a device, a stage or a share that does not exist, and for two of them
-    that exclude each other.
+    Raises StudyError for a device, a stage or a share that does not exist, for two of them that
+    exclude each other, and for what would fail after hours.
     """
     if device is not None and device not in get_args(Device):
         raise _unknown("--device", device, get_args(Device))
@@ -91,6 +91,13 @@ def options(
         raise _unknown("--until", until, STAGES)
     if scheduler not in (None, SLURM) and workers > 1:
         raise StudyError("--scheduler: expected no --workers beside it; the cluster has its own")
+    if scheduler and "@" in scheduler:
+        raise StudyError(
+            "--scheduler: expected an address without a password, which would stand in logs; "
+            "Dask proves who may join by certificates, at a tls:// address"
+        )
+    if profile and (profile.is_dir() or not profile.absolute().parent.is_dir()):
+        raise StudyError(f"--profile: expected a file in a folder that is there, found {profile}")
     share = Shard.of(shard) if shard is not None else None
     chosen = cast(Device | None, device)
     return RunOptions(chosen, workers, until, limit, scheduler, share, profile)

@@ -346,7 +346,7 @@ def joined_cluster(address: str, profile: Path | None) -> Iterator[Workers]:
     """
     try:
         client = Client(address, timeout=ANSWER)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:  # a TypeError: tls without a certificate
         raise MachineError(
             f"--scheduler {address}: expected a Dask scheduler, found none: {error}; start one "
             "with `dask scheduler`, and name the address that it prints"
@@ -360,5 +360,5 @@ def profiled(profile: Path | None) -> Any:
     if profile is None:
         return nullcontext()
     if find_spec("bokeh") is None:
-        raise MachineError("--profile: with workers, it needs bokeh; pip install bokeh")
+        raise MachineError("--profile: with workers, it needs bokeh; pip install 'rsei[hpc]'")
     return distributed.performance_report(str(profile))

@@ -88,6 +88,9 @@ def test_run_hands_its_options_on(study: Path, pipeline: Pipeline) -> None:
         (["--shard", "3/2"], "expected i/n with i from 0 to n - 1 or from 1 to n, found '3/2'"),
         (["--shard", "0/0"], "expected i/n"),
         (["--workers", "2", "--scheduler", "tcp://a:1"], "expected no --workers beside it"),
+        (["--scheduler", "tcp://me:pw@a:1"], "expected an address without a password"),
+        (["--profile", "."], "--profile: expected a file in a folder that is there"),
+        (["--profile", "absent/p.html"], "--profile: expected a file in a folder that is there"),
     ],
 )
 def test_a_wrong_option_is_a_usage_error(

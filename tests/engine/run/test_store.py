@@ -363,6 +363,28 @@ def test_differences_are_sorted_lines() -> None:
     ]
 
 
+def test_the_difference_of_long_lists_is_what_came_and_went() -> None:
+    days = [["MOD09A1", f"{year}-06-01", "present"] for year in range(2000, 2024)]
+    assert differences({"days": days}, {"days": [*days[1:], ["MOD09A1", "2024-06-01", "bad"]]}) == [
+        'days: 1 fewer, such as ["MOD09A1", "2000-06-01", "present"]; '
+        '1 more, such as ["MOD09A1", "2024-06-01", "bad"]'
+    ]
+    assert differences({"days": days}, {"days": days[::-1]}) == ["days: another order"]
+    (line,) = differences({"name": "x" * 500}, {"name": "y"})
+    assert line.endswith('... -> "y"') and len(line) < 130
+
+
+def test_half_a_line_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, disk, whole = tmp_path / "log.jsonl", Disk(), os.write
+    disk.append(path, b"first\n")
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda file, data: whole(file, data[:3]))
+        with pytest.raises(MachineError, match="disk is full"):
+            disk.append(path, b"second\n")
+    disk.append(path, b"third\n")
+    assert path.read_bytes() == b"first\nthird\n"
+
+
 def crash_trials(folder: Path, *arguments: str) -> dict[str, Any]:
     command = [sys.executable, str(CRASHES), str(folder), *arguments]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
