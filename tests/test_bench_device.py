@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a session on a machine with a GPU runs, as far as it goes without one."""
 
+import functools
 import importlib.util
 import json
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 import rasterio
+
+from rsei.kernels import launch
 
 SCRIPTS = Path(__file__).parents[1] / "benchmarks"
 
@@ -26,11 +29,12 @@ def device() -> ModuleType:
 
 def test_a_step_that_fails_does_not_end_the_others(device: ModuleType, tmp_path: Path) -> None:
     python = [sys.executable, "-c"]
-    good = device.Step("good", lambda out, quick: [[*python, "print(7)"]])
-    bad = device.Step("bad", lambda out, quick: [[*python, "exit(3)"], [*python, "print(8)"]])
-    none = device.Step("none", lambda out, quick: [["no-such-program"]])
-    absent = device.Step("absent", lambda out, quick: [], "no-such-program")
-    states = [device.carried_out(one, tmp_path, True)["state"] for one in (good, bad, none, absent)]
+    good = device.Step("good", lambda place: [[*python, "print(7)"]])
+    bad = device.Step("bad", lambda place: [[*python, "exit(3)"], [*python, "print(8)"]])
+    none = device.Step("none", lambda place: [["no-such-program"]])
+    absent = device.Step("absent", lambda place: [], needs="no-such-program")
+    place = device.Place(tmp_path, tmp_path, True)
+    states = [device.carried_out(one, place)["state"] for one in (good, bad, none, absent)]
     assert states[0] == "done" and states[1].startswith("failed with 3: ")
     assert states[2] == "failed with 127: no-such-program"
     assert states[3] == "left out: there is no no-such-program"
@@ -38,13 +42,55 @@ def test_a_step_that_fails_does_not_end_the_others(device: ModuleType, tmp_path:
     assert "8\n" not in (tmp_path / "bad.log").read_text()
 
 
+def test_a_step_that_takes_too_long_is_killed_with_its_children_and_keeps_what_it_said(
+    device: ModuleType, tmp_path: Path
+) -> None:
+    """The child waits for ever, and would keep the log open; what came before is in the figures."""
+    child = "import subprocess, sys; wait = 'import signal; signal.pause()'; "
+    child += "subprocess.run([sys.executable, '-c', wait])"
+    (tmp_path / "found.json").write_text("[1]")
+    slow = device.Step(
+        "slow",
+        lambda place: [[sys.executable, "-c", child], [sys.executable, "-c", "print(8)"]],
+        0.5,
+        figures=device.read(first="found", second="not-yet"),
+    )
+    found = device.carried_out(slow, device.Place(tmp_path, tmp_path))
+    assert found["state"].startswith("out of time after 0 s") and found["figures"] == {"first": [1]}
+    assert "8\n" not in (tmp_path / "slow.log").read_text()
+    late = device.carried_out(slow, device.Place(tmp_path, tmp_path), 0.0)
+    assert late["state"] == "out of time after 0 s"
+
+
+def test_tests_that_are_all_left_out_prove_nothing(device: ModuleType, tmp_path: Path) -> None:
+    """As where CuPy is not installed: pytest is content then."""
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n@pytest.mark.parametrize('home', ['cupy', 'numpy'])\n"
+        "def test_it(home):\n    if home == 'cupy':\n        pytest.skip('no CUDA device')\n"
+    )
+    place = device.Place(tmp_path, tmp_path)
+
+    def chosen(home: str) -> object:
+        file = str(tmp_path / "test_it.py")
+        return device.Step(
+            home,
+            lambda place: [device.pytest(place, home, "-k", home, file)],
+            figures=device.passed(home),
+        )
+
+    none, one = (device.carried_out(chosen(home), place) for home in ("cupy", "numpy"))
+    assert none["state"] == "failed: no test passed of ['cupy']"
+    assert none["figures"]["tests"]["cupy"] == {"passed": 0, "failed": 0, "left out": 1}
+    assert one["state"] == "done" and one["figures"]["tests"]["numpy"]["passed"] == 1
+
+
 def test_every_script_and_test_that_a_step_names_is_there(
     device: ModuleType, tmp_path: Path
 ) -> None:
     words = [
         word
-        for step in device.STEPS
-        for command in step.commands(tmp_path, False)
+        for step in (*device.STEPS, *device.MORE)
+        for command in step.commands(device.Place(tmp_path, tmp_path))
         for word in command
         if word.endswith(".py") or word.startswith("tests/")
     ]
@@ -99,3 +145,14 @@ def test_kernels_and_expressions_agree(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     rows = json.loads(figures.read_text())["rows"]
     assert len(rows) == 3 and all(row["x_expressions"] > 0 for row in rows)
+
+
+def test_each_candidate_is_a_change_of_the_launch(device: ModuleType) -> None:
+    """As the kernels will find it: shape, blocks, or what compiles them."""
+    for change in device.CANDIDATES.values():
+        changed = SimpleNamespace(**vars(launch))
+        exec(change, {"launch": changed, "functools": functools})
+        others = {name for name, value in vars(launch).items() if vars(changed)[name] is not value}
+        assert others and others <= {"THREADS", "BLOCKS", "gpu_grid"}
+        if "registers" in change:
+            assert changed.gpu_grid.func is launch.cuda.jit
