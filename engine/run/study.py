@@ -121,7 +121,7 @@ class Granules(Settings):
     """Which composites are of the season: those that start in it, overlap it, or lie inside it."""
     reach: Annotated[int, Field(ge=0, le=20)] = 1
     """Years on either side of an epoch that are averaged with it."""
-    platforms: tuple[Literal["terra", "aqua", "viirs"], ...] | None = None
+    platforms: tuple[Literal["terra", "aqua"], ...] | None = None
     """Platforms to use; all that are found when absent."""
     collection: str = "061"
     """Collection of the products."""

@@ -22,7 +22,7 @@ def test_the_example_counts_what_the_seasons_hold() -> None:
     ("old", "new", "said"),
     [
         ("reach = 0", 'reach = 0\ncollection = "005"', "granules.collection: expected one of"),
-        ("reach = 0", 'reach = 0\nplatforms = ["viirs"]', "product of viirs"),
+        ("reach = 0", 'reach = 0\nplatforms = ["viirs"]', 'expected "terra" or "aqua"'),
         ("epochs = [2012]", "epochs = [2099]", "lie in the future"),
         ("reach = 0", "raech = 0", "did you mean"),
     ],

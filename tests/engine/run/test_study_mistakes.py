@@ -68,7 +68,8 @@ WRONG = [
     ),
     ("[granules]", 'season = ["W01-1", "09-30"]', "season[1]: expected a month and a day"),
     ("[granules]", 'season = ["6-1", "09-30"]', "season[1]: expected a month and a day"),
-    ("[granules]", 'platforms = ["tera"]', 'platforms[1]: expected "terra", "aqua" or "viirs"'),
+    ("[granules]", 'platforms = ["tera"]', 'platforms[1]: expected "terra" or "aqua", found "tera"'),
+    ("[granules]", 'platforms = ["viirs"]', 'expected "terra" or "aqua", found "viirs"'),
     (
         "[[area]]",
         "bounds = [1, 2, 3, 4]",
