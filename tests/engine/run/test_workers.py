@@ -21,6 +21,7 @@ from rsei.engine.run.orders import RunOptions, Stop
 from rsei.engine.run.store import Store
 from rsei.engine.run.tasks import Done
 from rsei.engine.run.upkeep import RUN, verification
+from rsei.engine.run.workers import profiled
 from rsei.engine.sources.errors import GranuleError, MachineError, StudyError
 
 MEMORY = 2 << 30
@@ -48,6 +49,12 @@ def outcomes(people: Crew, tasks: list[Faulty], store: Store) -> dict[str, Done 
 
 def errors(found: dict[str, Done | Failed]) -> dict[str, str]:
     return {name: str(one.error) for name, one in found.items() if isinstance(one, Failed)}
+
+
+def test_the_profile_of_workers_is_a_page(pair: Crew, store: Store, tmp_path: Path) -> None:
+    with profiled(tmp_path / "profile.html"):
+        outcomes(pair, [Faulty("a")], store)
+    assert "<html" in (tmp_path / "profile.html").read_text(encoding="utf-8")
 
 
 def test_a_poisonous_task_is_given_up_and_a_neighbour_is_not_blamed(
