@@ -8,13 +8,24 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...kernels import trees as walks
-from .trees import Flags, Floats, Put, Trees
+from .trees import Flags, Floats, Put, Trees, room
 
 EPSILON = float(np.finfo(np.float64).eps)
 """Below this a standard error counts as 1. Source: R, randomForest 4.7, importance.R."""
 
 BATCH = 1 << 28
 """Bytes of judged rows that are held at a time."""
+
+JUDGED = 32
+"""Bytes of a row that a tree is judged on, while those of all trees are put in order."""
+
+
+def least_room(rows: int, drivers: int) -> int:
+    """Bytes that the judging of a single tree takes: the rows, those it is judged on, its nodes.
+
+    A driver is shuffled among all of them, so they cannot be parted.
+    """
+    return rows * (4 * drivers + 4 + 2 * JUDGED)
 
 
 def added_error(
@@ -33,26 +44,27 @@ def added_error(
     """
     count, drivers = trees.count, len(trees.drivers)
     keys = put(walks.sortable(np.ascontiguousarray(values, np.float32)))
-    targets, nodes = put(trees.steps(target)), put(trees.nodes)
+    targets = put(trees.steps(target))
     names = [
         [walks.shuffle_key(seed, tree, driver) for driver in range(drivers)]
         for tree in range(count)
     ]
     shuffles = np.array(names, np.int64)
     added = np.zeros((count, drivers))
-    batch = max(1, BATCH // (8 * max(1, judged.shape[1])))
-    for first in range(0, count, batch):
-        part = slice(first, first + batch)
+    rows = max(1, judged.shape[1])
+    left = room(put, 3 * BATCH) - rows * (4 * drivers + 4)
+    for part in trees.groups(left // 2, max(1, left // 2 // (JUDGED * rows))):
+        nodes, roots = trees.among(part)
         sums = walks.shuffled_errors(
-            nodes,
-            put(trees.roots[part]),
+            put(nodes),
+            put(roots),
             keys,
             targets,
             put(judged[part]),
             put(shuffles[part]),
         )
-        rows = np.maximum(judged[part].sum(axis=1), 1)
-        added[part] = np.array(sums.tolist(), np.float64)[:, :drivers] / rows[:, None]
+        seen = np.maximum(judged[part].sum(axis=1), 1)
+        added[part] = np.array(sums.tolist(), np.float64)[:, :drivers] / seen[:, None]
     return added * (trees.step * (1 << walks.COARSER)) ** 2
 
 

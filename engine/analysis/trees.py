@@ -2,7 +2,7 @@
 """A grown forest as plain arrays: it predicts, is saved without pickle, and forgets its maker."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -16,7 +16,8 @@ from ..sources.errors import InputError
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Put = Callable[[NDArray[Any]], Any]
-"""Carries an array to where it is calculated with: ``numpy.asarray``, or ``cupy.asarray``."""
+"""Carries an array to where it is calculated with, as ``numpy.asarray`` does or ``cupy.asarray``;
+one that has a ``room`` says how many bytes may be there at a time."""
 
 FORMAT = 1
 """Version of the saved arrays."""
@@ -29,6 +30,14 @@ R splits nodes of more than 5 draws, repeats counted; 6 draws are 3.8 distinct r
 
 BALLOT = 1 << 26
 """Votes that are taken at a time: each says in a byte whether a tree is asked of a row."""
+
+ROW = 16
+"""Bytes of a row's sum of votes and their number."""
+
+
+def room(put: Put, most: int) -> int:
+    """Bytes that what ``put`` carries may take: ``most``, or less where it has less room."""
+    return min(most, int(getattr(put, "room", most)))
 
 
 @dataclass(frozen=True)
@@ -73,18 +82,49 @@ class Trees:
 
         Tree t votes on row i where ``voters``, (T, n), is true; by default everywhere.
         """
-        nodes, roots = put(self.nodes), put(self.roots)
+        total, votes = np.zeros((2, len(values)), np.int64)
+        half = getattr(put, "room", 2 * self.nodes.nbytes) // 2  # for nodes, and as much for rows
+        for some in self.groups(half):
+            self._add_votes(some, values, voters, put, (total, votes))
         mean = np.full(len(values), np.nan)
-        rows = max(1, BALLOT // self.count)
+        np.divide(total.astype(np.float64), votes, out=mean, where=votes > 0)
+        return self.low + mean * self.step
+
+    def _add_votes(
+        self,
+        some: slice,
+        values: NDArray[Any],
+        voters: Flags | None,
+        put: Put,
+        total: tuple[NDArray[np.int64], NDArray[np.int64]],
+    ) -> None:
+        """Add to each row's sum, and to their number, the votes of ``some`` trees."""
+        nodes, roots = map(put, self.among(some))
+        size = roots.size + 4 * values.shape[1] + 2 * ROW
+        rows = max(1, (room(put, 2 * BALLOT) // 2 - roots.nbytes) // size)
         for part in (slice(first, first + rows) for first in range(0, len(values), rows)):
             keys = walks.sortable(np.ascontiguousarray(values[part], np.float32))
-            every = np.ones((self.count, len(keys)), bool)
-            asked = every if voters is None else np.ascontiguousarray(voters[:, part])
-            sums, counts = (put(np.zeros(len(keys), np.int64)) for _ in range(2))
-            walks.vote(nodes, roots, put(keys), put(asked), sums, counts)
-            total, votes = np.array(sums.tolist(), np.float64), np.array(counts.tolist())
-            np.divide(total, votes, out=mean[part], where=votes > 0)
-        return self.low + mean * self.step
+            every = np.ones((roots.size, len(keys)), bool)
+            asked = every if voters is None else np.ascontiguousarray(voters[some, part])
+            added = [put(np.zeros(len(keys), np.int64)) for _ in total]
+            walks.vote(nodes, roots, put(keys), put(asked), *added)
+            for one, more in zip(total, added, strict=True):
+                one[part] += np.array(more.tolist(), np.int64)
+
+    def groups(self, size: int, most: int | None = None) -> Iterator[slice]:
+        """Trees that follow each other: ``most`` at a time, of ``size`` bytes; at least one."""
+        ends, first = np.append(self.roots[1:], self.nodes.size), 0
+        while first < self.count:
+            fitting = int(np.searchsorted(ends, self.roots[first] + size // 8, side="right"))
+            last = max(first + 1, min(fitting, first + (most or self.count)))
+            yield slice(first, last)
+            first = last
+
+    def among(self, some: slice) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Nodes and roots of trees that follow each other."""
+        roots = self.roots[some]
+        end = self.roots[some.stop] if some.stop < self.count else self.nodes.size
+        return self.nodes[roots[0] : end], roots - roots[0]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything, as arrays for ``numpy.savez``; nothing of it needs pickle."""

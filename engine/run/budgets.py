@@ -43,13 +43,26 @@ def on_card(survey: Survey, size: int | None) -> Survey:
 
 def refusal(task: Task, budget: int) -> StudyError | None:
     """Why a task is not tried with ``budget`` bytes; None where it is."""
+    ways = [text for kinds, text in REMEDIES if isinstance(task, kinds)]
+    least: int = getattr(task, "least", 0)
+    if least > (room := getattr(task, "budget", least)):
+        return _too_much_for_a_gpu(task, least, room, ways)
     if task.memory <= budget:
         return None
-    ways = [text for kinds, text in REMEDIES if isinstance(task, kinds)]
     enough = math.ceil(task.memory / GIB)
     larger = f'set compute.memory = "{enough} GiB" where there is as much'
     return StudyError(
         f"{task.stage} {task.name}: expected tasks of at most {budget / GIB:.1f} GiB, the share of "
         f"compute.memory that one has, found one that takes about {enough} GiB; "
         + ", ".join([larger, *ways, "or take fewer --workers, which share it"])
+    )
+
+
+def _too_much_for_a_gpu(task: Task, least: int, room: int, ways: list[str]) -> StudyError:
+    """For a task of which so much has to be on a GPU at a time, whatever it is cut to."""
+    larger = f'set compute.device_memory = "{-(-2 * least >> 20)} MiB" or more where it has as much'
+    return StudyError(
+        f"{task.stage} {task.name}: expected at most {room >> 20} MiB on the GPU at a time, found "
+        f"{-(-least >> 20)} MiB that cannot be parted; "
+        + ", ".join([larger, *ways, 'or take device = "cpu"'])
     )

@@ -199,6 +199,21 @@ def home(device: str) -> Any:
     return importlib.import_module("cupy" if device == "cuda" else "numpy")
 
 
+@dataclass(frozen=True)
+class Way:
+    """Carries arrays to where they are calculated with, and says how much may be there."""
+
+    device: str
+    """``cpu`` or ``cuda``."""
+
+    room: int
+    """Bytes that what it carries may take at a time."""
+
+    def __call__(self, array: Any) -> Any:
+        """``array``, there."""
+        return home(self.device).asarray(array)
+
+
 def on_host(value: Any) -> Any:
     """``value`` with its arrays in NumPy: an array, or a frozen dataclass that holds some."""
     if is_dataclass(value) and not isinstance(value, type):

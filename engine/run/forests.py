@@ -13,17 +13,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..analysis.autocorrelation import moran
+from ..analysis.drivers import DRIVERS
 from ..analysis.effects import accumulated_local_effects, partial_dependence
 from ..analysis.forest import BLANK, TRAIN, VALID, Forest, ForestSettings, Grow, forest, tuning
 from ..analysis.gpu_trees import grown_on_gpu
-from ..analysis.importance import ranking
+from ..analysis.importance import least_room, ranking
 from ..analysis.shapley import require_shap, shap_table
 from ..analysis.trees import Put, grown
 from ..report.tables import TABLES
 from ..report.tabular import read_parts, write_parts
 from ..sources.arrays import write_arrays
 from .canvas import PIXEL, Canvas
-from .devices import home
+from .devices import Way
 from .driving import table_files, write_tables
 from .layers import Ground, grounds
 from .store import Draft, Key, Store
@@ -35,6 +36,9 @@ ALGORITHM = 1
 
 ALE_ROWS, PD_ROWS = 1000, 100
 """Most pixels that effects are asked of: each goes down every tree 40 times a driver, or 21."""
+
+WALKED = 1 << 29
+"""Most bytes of rows and trees that are walked at a time: more would save nothing."""
 
 MAPS = ("predicted", "residual", "in_sample")
 """Bands of a forest's map."""
@@ -52,6 +56,9 @@ class ForestTask:
 
     device: str
     """Where to grow it: ``cpu`` or ``cuda``."""
+
+    budget: int = WALKED
+    """Bytes of rows and trees that are walked at a time, of a GPU's memory or the host's."""
 
     stage = "analyse"
     tables = (
@@ -109,10 +116,20 @@ class ForestTask:
         return self._rows * 12 * self.settings.trees + self.ground.window.size * 12
 
     @property
-    def memory(self) -> int:
+    def held(self) -> int:
         """Bytes of the trees while they grow, of their votes and what judges them, and the map."""
         pixels = self.ground.window.size
-        return self._rows * (self.settings.trees * 150 + 200) + pixels * PIXEL + (1 << 29)
+        return self._rows * (self.settings.trees * 150 + 200) + pixels * PIXEL
+
+    @property
+    def memory(self) -> int:
+        """Bytes of all that, and of what is walked at a time."""
+        return self.held + self.budget
+
+    @property
+    def least(self) -> int:
+        """Bytes that a GPU has to have at a time; none where there is none."""
+        return least_room(self._rows, len(DRIVERS)) if self.device == "cuda" else 0
 
     @property
     def _rows(self) -> int:
@@ -137,7 +154,7 @@ class ForestTask:
         path = store.folder / f"store/drivers/{self.slug}/drivers.parquet"
         drawn, complete = sampled(parts_of(path))
         grow, engine = _engine(self.device)
-        put = home(self.device).asarray
+        put = Way(self.device, self.budget)
         found = forest(drawn, names, self.settings, area, put, grow)
         some = Examples.among(complete, (ALE_ROWS, PD_ROWS, self.settings.shap))
         canvas = Canvas.of(self.ground, MAPS)
@@ -268,5 +285,7 @@ def ranked(importance: pd.DataFrame) -> pd.DataFrame:
 
 def forest_tasks(survey: Survey, device: str) -> tuple[ForestTask, ...]:
     """The forest of each area; none where the study asks for none."""
-    settings = survey.study.forest
-    return tuple(ForestTask(ground, settings, device) for ground in grounds(survey) if settings)
+    study = survey.study
+    room = min(WALKED, study.compute.block_bytes(device) // 2)
+    every = grounds(survey) if study.forest else ()
+    return tuple(ForestTask(ground, study.forest, device, room) for ground in every)

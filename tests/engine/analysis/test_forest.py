@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import io
 import json
+import weakref
 from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
@@ -10,13 +11,14 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from sklearn import metrics
 from sklearn.ensemble import RandomForestRegressor
 
 from rsei.engine.analysis import forest as forests
 from rsei.engine.analysis import trees as trees_module
 from rsei.engine.analysis.forest import ForestSettings
-from rsei.engine.analysis.importance import added_error, importance, ranking, scaled
+from rsei.engine.analysis.importance import added_error, importance, least_room, ranking, scaled
 from rsei.engine.analysis.trees import Trees, grown, of_treelite
 from rsei.engine.sources.errors import InputError, StudyError
 
@@ -186,6 +188,44 @@ def test_parts_and_ballots_change_no_prediction(
     with patch.object(trees_module, "BALLOT", ballot):
         found = maps(forest, *(table.iloc[part] for part in parts))
     pd.testing.assert_frame_equal(found, maps(forest, table), check_exact=True)
+
+
+class Room:
+    """Carries arrays nowhere, and counts how many bytes of them are there at a time."""
+
+    def __init__(self, room: int) -> None:
+        self.room, self.held, self.most = room, 0, 0
+
+    def __call__(self, array: NDArray[Any]) -> NDArray[Any]:
+        there = np.array(array)
+        self.held += there.nbytes
+        self.most = max(self.most, self.held)
+        weakref.finalize(there, self.left, there.nbytes)
+        return there
+
+    def left(self, size: int) -> None:
+        self.held -= size
+
+
+@settings(max_examples=15)
+@given(share=st.floats(0.0, 1.2))
+def test_a_gpu_never_holds_more_of_a_forest_than_it_has_room_for(
+    share: float, table: pd.DataFrame, forest: forests.Forest
+) -> None:
+    """Trees and rows in groups, down to a tree and a row: the same numbers to the bit."""
+    valid = table[table["split"] == forests.VALID]
+    values, target = valid[list(NAMES)].to_numpy(np.float32), valid["rsei"].to_numpy(np.float64)
+    judged = np.random.default_rng(2).random((forest.trees.count, len(valid))) < 0.4
+    least = least_room(len(valid), len(NAMES))
+    most = least + forest.trees.nodes.nbytes + 4 * judged.nbytes
+    put = Room(int(least + share * (most - least)))
+    votes = forest.trees.predict(values, judged, put)
+    np.testing.assert_array_equal(votes, forest.trees.predict(values, judged))
+    assert put.held == 0 < put.most <= put.room
+    put.most = 0
+    error = added_error(forest.trees, values, target, judged, 3, put)
+    np.testing.assert_array_equal(error, added_error(forest.trees, values, target, judged, 3))
+    assert put.held == 0 < put.most <= put.room
 
 
 def test_tuning_falls_with_trees(table: pd.DataFrame) -> None:

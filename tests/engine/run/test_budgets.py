@@ -6,6 +6,7 @@ import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,17 +15,20 @@ import studies
 
 from rsei.engine.analysis.change import Scopes, Trend, changes, pixel_trends
 from rsei.engine.analysis.densities import densities
+from rsei.engine.analysis.forest_settings import ForestSettings
 from rsei.engine.analysis.grades import grades
 from rsei.engine.analysis.rings import Rings, RingSettings, scale_range
 from rsei.engine.analysis.series import latitude_profile, series
 from rsei.engine.analysis.stacks import Stack, parts_of
 from rsei.engine.run import devices, pipeline
 from rsei.engine.run.analyses import PIXEL
-from rsei.engine.run.budgets import on_card, shared
+from rsei.engine.run.budgets import on_card, refusal, shared
 from rsei.engine.run.composites import composite_tasks
+from rsei.engine.run.forests import ForestTask
 from rsei.engine.run.partials import partial_tasks
 from rsei.engine.run.store import Store
 from rsei.engine.run.survey import survey
+from rsei.engine.run.tasks import lighter
 from rsei.engine.sources.errors import StudyError
 from rsei.engine.sources.grids import SINUSOIDAL, SINUSOIDAL_500M, Window
 
@@ -80,6 +84,20 @@ def test_blocks_of_a_gpu_are_cut_to_its_memory(
     asked = 'device = "cuda"\ndevice_memory = "3 MiB"'
     said = pipeline.plan(studies.load(studies.written(tmp_path, granules, compute=asked)))
     assert said.device_budget == 3 << 20
+
+
+def test_what_a_gpu_has_no_room_for_is_refused_with_a_way_out() -> None:
+    """A driver is shuffled among all rows of a tree: they are on the GPU together."""
+    ground: Any = SimpleNamespace(count=10**6, window=SimpleNamespace(size=10**6))
+    ground.place = SimpleNamespace(area=SimpleNamespace(slug="a"))
+    task = ForestTask(ground, ForestSettings(trees=2), "cuda", 100 << 20)
+    assert task.least == 108 * 10**6 and refusal(replace(task, device="cpu"), 1 << 40) is None
+    said = str(refusal(task, 1 << 40))
+    assert said.startswith("analyse forests/a: expected at most 100 MiB on the GPU at a time, ")
+    assert 'found 103 MiB that cannot be parted; set compute.device_memory = "206 MiB"' in said
+    assert "forest.sample" in said and said.endswith('or take device = "cpu"')
+    enough = replace(task, budget=206 << 19)
+    assert refusal(enough, 1 << 40) is None and lighter(enough) == replace(task, budget=206 << 18)
 
 
 def test_workers_share_the_memory(granules: Path, tmp_path: Path) -> None:
