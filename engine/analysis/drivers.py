@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drivers on one grid: the layers that are made here, and the table of an area's pixels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -46,6 +46,9 @@ SHARE_WINDOW = 10_000.0
 """Side of the window of the mine share, m. Source: the study, section 3.5."""
 
 MONTHS = 12
+
+STRIP = 1 << 18
+"""Pixels whose place by the coast is asked for at a time: each is a box of 500 bytes."""
 
 
 def grid(
@@ -112,26 +115,41 @@ def sea(
     that a line enters.
     """
     shapes = np.array(coast, dtype=object).reshape(-1)
-    if (shapely.get_dimensions(shapes) == 2).any():
-        tolerance = BEND * min(lattice.dx, lattice.dy)
-        land = shapely.union_all(carried(shapes, crs, lattice.crs, tolerance))
-        shapely.prepare(land)
-        x, y = np.meshgrid(lattice.x(window), lattice.y(window))
-        return ~shapely.contains_xy(land, x, y)
-    return _entered(shapes, crs, lattice, window)
+    is_land = bool((shapely.get_dimensions(shapes) == 2).any())
+    closed = _off(shapes, crs, lattice) if is_land else _entered(shapes, crs, lattice, window)
+    out = np.empty(window.shape, bool)
+    for strip in window.strips(max(1, STRIP // max(1, window.width))):
+        out[strip.slices(window)] = closed(strip)
+    return out
 
 
-def _entered(lines: Geometries, crs: str, lattice: Lattice, window: Window) -> Flags:
-    """Pixels whose inside a line passes, (h, w) bool."""
+def _off(land: Geometries, crs: str, lattice: Lattice) -> Callable[[Window], Flags]:
+    """Tells which pixels of a window have their centre off the land, (h, w) bool."""
+    tolerance = BEND * min(lattice.dx, lattice.dy)
+    whole = shapely.union_all(carried(land, crs, lattice.crs, tolerance))
+    shapely.prepare(whole)
+    return lambda part: ~shapely.contains_xy(whole, *np.meshgrid(lattice.x(part), lattice.y(part)))
+
+
+def _entered(
+    lines: Geometries, crs: str, lattice: Lattice, window: Window
+) -> Callable[[Window], Flags]:
+    """Tells which pixels of a part of ``window`` a line enters, (h, w) bool."""
     there = shapely.transform(lines, lambda points: moved(points, crs, lattice.crs))
-    there = in_pixels(there, lattice, window)
-    rows, columns = np.indices(window.shape).reshape(2, -1)
-    boxes = shapely.box(columns, rows, columns + 1, rows + 1)
-    tree = shapely.STRtree(boxes)
-    _, found = tree.query(there, predicate="intersects")
-    out = np.zeros(window.size, bool)
-    out[found] = True
-    return out.reshape(window.shape)
+    there = shapely.get_parts(in_pixels(there, lattice, window))
+    _, highest, _, lowest = shapely.bounds(there).reshape(-1, 4).T
+
+    def closed(part: Window) -> Flags:
+        top = part.top - window.top
+        rows, columns = np.indices(part.shape).reshape(2, -1)
+        boxes = shapely.box(columns, rows + top, columns + 1, rows + top + 1)
+        near = there[(highest <= top + part.height) & (lowest >= top)]
+        _, found = shapely.STRtree(boxes).query(near, predicate="intersects")
+        out = np.zeros(part.size, bool)
+        out[found] = True
+        return out.reshape(part.shape)
+
+    return closed
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from ..sources.grids import Lattice
 from ..sources.rasters import on_lattice
 from ..sources.tiled import Tiled
 from .driver_settings import DriverRaster
-from .layers import Ground, LayerTask, RasterLayer, grounds
+from .layers import PROGRAM, Ground, LayerTask, RasterLayer, grounds
 from .nearness import MineLayers
 from .store import Draft, Key, Marker, Store
 from .survey import Survey
@@ -35,9 +35,6 @@ ALGORITHM = 2
 PIXEL = 100
 """Bytes of a pixel beside its index and drivers: places, two columns as float64, their grids and
 half a spectrum. Of 4 million pixels with ten drivers 84 were measured at most, in correlograms."""
-
-PROGRAM = 3 << 27
-"""Bytes of the program with its libraries: 330 MiB were measured."""
 
 Frames = dict[str, pd.DataFrame]
 

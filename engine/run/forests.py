@@ -26,7 +26,7 @@ from ..sources.arrays import write_arrays
 from .canvas import PIXEL, Canvas
 from .devices import Way
 from .driving import table_files, write_tables
-from .layers import Ground, grounds
+from .layers import PROGRAM, Ground, grounds
 from .store import Draft, Key, Store
 from .survey import Survey
 from .tasks import need
@@ -123,8 +123,8 @@ class ForestTask:
 
     @property
     def memory(self) -> int:
-        """Bytes of all that, and of what is walked at a time."""
-        return self.held + self.budget
+        """Bytes of all that, of what is walked at a time, and of the program."""
+        return self.held + self.budget + PROGRAM
 
     @property
     def least(self) -> int:
@@ -287,5 +287,6 @@ def forest_tasks(survey: Survey, device: str) -> tuple[ForestTask, ...]:
     """The forest of each area; none where the study asks for none."""
     study = survey.study
     room = min(WALKED, study.compute.block_bytes(device) // 2)
-    every = grounds(survey) if study.forest else ()
-    return tuple(ForestTask(ground, study.forest, device, room) for ground in every)
+    if study.forest is None:
+        return ()
+    return tuple(ForestTask(ground, study.forest, device, room) for ground in grounds(survey))

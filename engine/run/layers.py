@@ -2,10 +2,10 @@
 """The layers of what may explain the index, each brought to the drivers' grid of one area."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,20 @@ METRES = {"m": 1.0, "dm": 0.1, "cm": 0.01, "mm": 0.001, "km": 1000.0, "ft": 0.30
 """Units of a DEM, m. Source of the foot: the international one of 1959."""
 
 Values = NDArray[np.float32]
+Strip = tuple[Window, Values]
+Strips = Iterable[Strip]
+
+ROWS = 256
+"""Rows of the grid that are laid at a time: those of a block of resampling."""
+
+STRIP = 48
+"""Bytes of a pixel of a strip beside its layers: its source as stored and scaled, if copied."""
+
+PATCHES = 3 << 27
+"""Bytes of the part of a source that a block needs, as stored and as float64."""
+
+PROGRAM = 5 << 27
+"""Bytes of the program with its libraries and kernels: 480 to 520 MiB were measured."""
 
 
 @dataclass(frozen=True)
@@ -130,9 +144,9 @@ class LayerTask(ABC):
         return self.ground.window.size * 4 * len(self.drivers)
 
     @property
+    @abstractmethod
     def memory(self) -> int:
-        """Bytes of a dozen months, or of the distances on the grid with its margin."""
-        return self.ground.padded.size * 64 + (1 << 28)
+        """Most bytes of memory it takes."""
 
     @abstractmethod
     def key(self, store: Store) -> Key:
@@ -162,20 +176,44 @@ class LayerTask(ABC):
             return {"fault": str(error)}
         return {name: one.sha256 for name, one in prints.items()}
 
-    def _keep(self, draft: Draft, bands: Sequence[Values]) -> None:
-        """Write one band a driver, and what it holds in the area."""
-        for driver, band in zip(self.drivers, bands, strict=True):
-            found = band[self.ground.inside]
-            values = found[np.isfinite(found)]
-            draft.payload[driver] = {
-                "n": int(values.size),
-                "min": float(values.min()) if values.size else None,
-                "max": float(values.max()) if values.size else None,
-            }
-        form = Form(self.drivers)
-        stacked = np.stack(bands).astype(np.float32)
+    def _keep(self, draft: Draft, strips: Strips) -> None:
+        """Write strips of the layer, a band a driver, and say what they hold in the area."""
+        held = [Held() for _ in self.drivers]
+
+        def counted() -> Iterator[tuple[Window, Values]]:
+            for strip, bands in strips:
+                inside = self.ground.inside[strip.slices(self.ground.window)]
+                for one, band in zip(held, bands, strict=True):
+                    one.add(band[inside])
+                yield strip, bands
+
         place = self.ground.lattice, self.ground.window
-        write_geotiff(draft.paths[self.files[0]], stacked, *place, form)
+        write_geotiff(draft.paths[self.files[0]], counted(), *place, Form(self.drivers))
+        for driver, one in zip(self.drivers, held, strict=True):
+            draft.payload[driver] = vars(one)
+
+
+@dataclass
+class Held:
+    """What a layer holds in an area."""
+
+    n: int = 0
+    """Pixels with a value."""
+
+    min: float | None = None
+    """Least of them."""
+
+    max: float | None = None
+    """Greatest."""
+
+    def add(self, found: Values) -> None:
+        """Count more pixels, NaN where missing."""
+        values = found[np.isfinite(found)]
+        if values.size:
+            low, high = float(values.min()), float(values.max())
+            self.n += int(values.size)
+            self.min = low if self.min is None else min(low, self.min)
+            self.max = high if self.max is None else max(high, self.max)
 
 
 @dataclass(frozen=True)
@@ -220,65 +258,87 @@ class RasterLayer(LayerTask):
             prints = {"fault": str(error)}
         return Key(self.stage, self.name, ALGORITHM, self.ground.key() | how, prints)
 
+    @property
+    def memory(self) -> int:
+        """Bytes of the area's pixels, of a strip of each file, and of what a block of it needs."""
+        strip = (ROWS + 2) * (self.ground.window.width + 2)
+        months = 12 if self.raster.months else 1
+        return self.ground.window.size + strip * (STRIP + 8 * months) + PATCHES + PROGRAM
+
     def make(self, store: Store, draft: Draft) -> None:
         """Read, resample, reduce months to a year; where this fails the area goes on without it.
 
         Raises InputError that names file, layer and area.
         """
-        with self.named(f"drivers.layers.{self.driver}"):
+        with self.named(f"drivers.layers.{self.driver}"), ExitStack() as files:
             sources = self._sources()
             unit = self.raster.units
             if self.driver == "dem" and unit is not None and unit not in METRES:
                 known = ", ".join(METRES)
                 raise InputError(f"expected units of elevation among {known}, found {unit!r}")
-            margin = self.ground.window.grown(1)  # the slope of the outermost pixels needs it
-            layers, ways = zip(*(self._read(one, margin) for one in sources), strict=True)
-            area = self.ground.place.area.name
+            opened = [files.enter_context(self._opened(one)) for one in sources]
+            self._keep(draft, self._strips([read for read, _ in opened]))
+            self._require_values(draft.payload[self.driver])
+        draft.payload["resampling"] = ", ".join(sorted({way for _, way in opened}))
+        draft.payload["source"] = Path(self._pattern).name
+
+    def _strips(self, sources: Sequence[Callable[[Window], Values]]) -> Iterator[Strip]:
+        """The bands, strip by strip; a slope needs the rows and columns around."""
+        ground, area = self.ground, self.ground.place.area.name
+        halo, metres = int(self.driver == "dem"), METRES.get(self.raster.units or "m", 1.0)
+        for strip in strips(ground.window):
+            around = strip.grown(halo)
+            layers = [read(around) for read in sources]
             whole = layers[0]
             if self.raster.months:
                 whole = year_of_months(layers, self.raster.reduce, self.driver, area)
-            inner = self.ground.window.slices(margin)
-            self._require_values(whole[inner])
-            bands = [whole[inner]]
+            bands = [whole]
             if self.driver == "dem":
-                steep = slope(whole, self.ground.lattice, METRES[unit or "m"], self.put)
-                bands.append(steep[inner])
-        self._keep(draft, bands)
-        draft.payload["resampling"] = ", ".join(sorted(set(ways)))
-        draft.payload["source"] = Path(self._pattern).name
+                bands.append(slope(whole, ground.lattice, metres, self.put))
+            yield strip, np.stack([band[strip.slices(around)] for band in bands])
 
-    def _read(self, source: str, window: Window) -> tuple[Values, str]:
-        """The values on the grid, and the way there."""
-        raster, lattice = open_raster(source), self.ground.lattice
-        require_cover(raster, lattice, window)
-        way: Method = self.raster.resampling or method(raster, lattice, window)
+    @contextmanager
+    def _opened(self, source: str) -> Iterator[tuple[Callable[[Window], Values], str]]:
+        """Reads a source's values on the grid, and the way there, which its middle decides."""
+        raster, lattice, margin = (
+            open_raster(source),
+            self.ground.lattice,
+            self.ground.window.grown(1),
+        )
+        require_cover(raster, lattice, margin)
+        way: Method = self.raster.resampling or method(raster, lattice, margin)
         with raster.pixels() as pixels:
             stored = scaled(raster, pixels, 1)
 
-            def read(part: Window) -> NDArray[np.float64]:
+            def known(part: Window) -> NDArray[np.float64]:
                 values = stored(part)
                 if self.raster.range is None:
                     return values
                 low, high = self.raster.range
                 return np.where((values >= low) & (values <= high), values, np.nan)
 
-            values = laid(raster, read, lattice, window, way)
-        return values, "copied" if same_grid(raster.placed, lattice) is not None else way
+            same = same_grid(raster.placed, lattice) is not None
+            yield partial(laid, raster, known, lattice, how=way), "copied" if same else way
 
-    def _require_values(self, layer: Values) -> None:
+    def _require_values(self, held: Mapping[str, Any]) -> None:
         """Raises InputError for a layer without values in the area, or with equal ones."""
-        found = layer[self.ground.inside]
-        values = found[np.isfinite(found)]
-        if not values.size:
+        if not held["n"]:
             raise InputError(
-                f"{self._pattern}: expected values in the area, found none in its {found.size} "
-                "pixels; check the file's extent, nodata and range"
+                f"{self._pattern}: expected values in the area, found none in its "
+                f"{np.count_nonzero(self.ground.inside)} pixels; check the file's extent, nodata "
+                "and range"
             )
-        if values.min() == values.max():
+        if held["min"] == held["max"]:
             raise InputError(
-                f"{self._pattern}: expected values that differ, found {values[0]:g} in all "
-                f"{values.size} pixels of the area; it explains nothing there"
+                f"{self._pattern}: expected values that differ, found {held['min']:g} in all "
+                f"{held['n']} pixels of the area; it explains nothing there"
             )
+
+
+def strips(window: Window) -> Iterator[Window]:
+    """Strips of ``window``, cut where the blocks are that values are laid by."""
+    for top in range(window.top // ROWS * ROWS, window.bottom, ROWS):
+        yield Window(top, window.left, ROWS, window.width) & window
 
 
 def grounds(survey: Survey) -> tuple[Ground, ...]:

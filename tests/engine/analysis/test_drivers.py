@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 import math
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import oracles_drivers
 import pytest
 import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rsei.engine.analysis import drivers
 from rsei.engine.analysis.pixels import Pixels
@@ -120,6 +123,19 @@ def test_table_has_a_row_for_each_pixel_inside() -> None:
     assert complaints[1].startswith(
         "Anshan: expected gdp to cover the area, found no value in its 3"
     )
+
+
+@given(st.integers(1, 400))
+@settings(max_examples=15)
+def test_strips_change_nothing_of_the_sea(size: int) -> None:
+    window = Window(-20, 3, 17, 21)
+    angle = np.linspace(0, 6, 50)
+    curve = np.stack([12e3 + 9e3 * np.cos(angle), 11e3 + 7e3 * np.sin(angle)], axis=1)
+    for shape in (shapely.Polygon(curve), shapely.MultiLineString([curve, curve[::-7] / 2])):
+        whole = drivers.sea([shape], ALBERS, GRID, window)
+        with patch.object(drivers, "STRIP", size):
+            np.testing.assert_array_equal(drivers.sea([shape], ALBERS, GRID, window), whole)
+        assert 0 < whole.sum() < window.size
 
 
 def test_a_real_island_is_ringed_by_sea(real_data: Path) -> None:
