@@ -4,8 +4,8 @@
 The real command runs every stage on simulated granules, so what is timed is what tasks cost beside
 their pixels: names, headers, checksums, keys, markers, tables, figures. A nation by tiles, three
 provinces and ten cities are areas of the one run. Memory is the sum of what the command's processes
-hold, looked at ten times a second. With ``--land``, the same of 300 tiles up to the reduction, from
-partials that stand on disk as one tile's do: planned and reduced, nothing decoded.
+hold, twice: resident, as each of them sees it, looked at ten times a second; and proportional, with
+pages that several share counted once as a cgroup of Slurm does, looked at once a second.
 
     python benchmarks/bench_country.py FOLDER [--tiles 22] [--years 24] [--json FILE]
 """
@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -94,13 +95,14 @@ def watched(*command: str) -> dict[str, float]:
     """Seconds, seconds of processors, and most bytes of memory of a command."""
     begun, before = time.perf_counter(), os.times()
     child = subprocess.Popen([sys.executable, "-c", RSEI, *command], stdout=subprocess.DEVNULL)
-    process, most = psutil.Process(child.pid), 0
+    process, resident, proportional, looks = psutil.Process(child.pid), 0, 0, 0
     while child.poll() is None:
-        try:
+        with suppress(psutil.Error):  # one may end while it is looked at
             every = [process, *process.children(recursive=True)]
-            most = max(most, sum(one.memory_info().rss for one in every))
-        except psutil.NoSuchProcess:
-            pass
+            resident = max(resident, sum(one.memory_info().rss for one in every))
+            if looks % 10 == 0:  # the kernel walks all pages for it
+                proportional = max(proportional, sum(one.memory_full_info().pss for one in every))
+        looks += 1
         time.sleep(0.1)
     # Of every process that has ended by now: workers too, which looks from outside may miss.
     after = os.times()
@@ -110,7 +112,8 @@ def watched(*command: str) -> dict[str, float]:
     return {
         "seconds": round(time.perf_counter() - begun, 1),
         "cpu_seconds": round(spent, 1),
-        "peak_mib": round(most / (1 << 20)),
+        "peak_mib": round(resident / (1 << 20)),
+        "peak_pss_mib": round(proportional / (1 << 20)),
     }
 
 

@@ -62,6 +62,7 @@ def speed() -> Iterator[str]:
             f"{partial['dates']} full granules {what}, 2 cores, wall time | {own:.1f} s",
             {peer: wall[name] / own for peer, name in peers.items()},
         )
+    yield from _country()
 
 
 TIMED = (
@@ -116,6 +117,19 @@ def _zones() -> Iterator[str]:
             "pymannkendall": rows["pymannkendall, pixel by pixel"]["x_rsei"],
             "SciPy, slope alone": rows["scipy theilslopes by xarray"]["x_rsei"],
         },
+    )
+
+
+def _country() -> Iterator[str]:
+    """What the tasks of a country take beside their pixels, once it is measured."""
+    if not (ROOT / "benchmarks" / "results" / "country.json").exists():
+        return
+    found = _results("country")
+    run = found["run"]
+    yield (
+        f"| {found['tiles']} tiles x {found['years']} years of 60 x 60 pixels, every stage, "
+        f"{found['tasks']} tasks, {found['workers']} workers | {run['seconds'] / 60:.1f} min, "
+        f"{run['peak_pss_mib'] / 1024:.1f} GiB | | |"
     )
 
 
