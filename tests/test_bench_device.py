@@ -12,6 +12,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 import rasterio
+from numba import cuda
 
 from rsei.kernels import launch
 
@@ -155,4 +156,4 @@ def test_each_candidate_is_a_change_of_the_launch(device: ModuleType) -> None:
         others = {name for name, value in vars(launch).items() if vars(changed)[name] is not value}
         assert others and others <= {"THREADS", "BLOCKS", "gpu_grid"}
         if "registers" in change:
-            assert changed.gpu_grid.func is launch.cuda.jit
+            assert changed.gpu_grid.func is cuda.jit

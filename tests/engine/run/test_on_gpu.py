@@ -87,11 +87,11 @@ def test_a_study_has_the_same_results_on_both(granules: Path, tmp_path: Path) ->
     assert hashes(runs["cut"]) == hashes(runs["cuda"])
     rasters = sorted(path.relative_to(runs["cpu"]) for path in runs["cpu"].rglob("*.tif"))
     assert rasters
-    for name in rasters:
-        mine, theirs = (layers(runs[one] / name) for one in ("cpu", "cuda"))
+    for raster in rasters:
+        mine, theirs = (layers(runs[one] / raster) for one in ("cpu", "cuda"))
         assert (np.isnan(mine) == np.isnan(theirs)).all()
         largest = np.nanmax(np.abs(mine), axis=(1, 2), keepdims=True, initial=1e-30)
-        assert np.nanmax(np.abs(mine - theirs) / largest, initial=0) <= NEAR, name
+        assert np.nanmax(np.abs(mine - theirs) / largest, initial=0) <= NEAR, raster
 
 
 def layers(path: Path) -> NDArray[np.float64]:
