@@ -2,6 +2,7 @@
 """Grades of RSEI: their areas, and how pixels move between them."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,17 +47,23 @@ def grades(stack: Stack, zones: Sequence[Zone]) -> pd.DataFrame:
             for scheme, names in GRADES.items():
                 place = grade(values, scheme)
                 edges = edges_of(scheme).astype(np.float64).round(3)
-                table = pd.DataFrame({"grade": names, "low": edges[:-1], "high": edges[1:]})
-                table["n"] = np.bincount(place, shares, minlength=len(names)).astype(np.float64)
-                table["area_km2"] = np.bincount(place, size, minlength=len(names))
-                total = table["n"].sum()
-                table["share"] = table["n"] / total if total else np.nan
-                table.insert(0, "scheme", scheme)
-                table.insert(0, "epoch", epoch)
-                table.insert(0, "zone", zone.name)
-                table.insert(0, "area", stack.area)
-                tables.append(table)
-    return pd.concat(tables, ignore_index=True)
+                n = np.bincount(place, shares, minlength=len(names)).astype(np.float64)
+                total = n.sum()
+                tables.append(
+                    {
+                        "area": [stack.area] * len(names),
+                        "zone": [zone.name] * len(names),
+                        "epoch": [epoch] * len(names),
+                        "scheme": [scheme] * len(names),
+                        "grade": names,
+                        "low": edges[:-1],
+                        "high": edges[1:],
+                        "n": n,
+                        "area_km2": np.bincount(place, size, minlength=len(names)),
+                        "share": n / total if total else np.full(len(names), np.nan),
+                    }
+                )
+    return _one_below_the_other(tables)
 
 
 def transitions(stack: Stack, pairs: Sequence[tuple[int, int]], scheme: str) -> pd.DataFrame:
@@ -72,13 +79,25 @@ def transitions(stack: Stack, pairs: Sequence[tuple[int, int]], scheme: str) -> 
         before, after = (stack.at(epoch).reshape(-1) for epoch in (earlier, later))
         both = ~(np.isnan(before) | np.isnan(after))
         cell = grade(before[both], scheme) * number + grade(after[both], scheme)
-        table = pd.DataFrame(
-            {"from_grade": np.repeat(names, number), "to_grade": np.tile(names, number)}
+        tables.append(
+            {
+                "area": [stack.area] * number**2,
+                "from_epoch": [earlier] * number**2,
+                "to_epoch": [later] * number**2,
+                "from_grade": [name for name in names for _ in names],
+                "to_grade": names * number,
+                "n": np.bincount(cell, minlength=number**2),
+                "area_km2": np.bincount(cell, areas[both], minlength=number**2),
+            }
         )
-        table["n"] = np.bincount(cell, minlength=number**2)
-        table["area_km2"] = np.bincount(cell, areas[both], minlength=number**2)
-        table.insert(0, "to_epoch", later)
-        table.insert(0, "from_epoch", earlier)
-        table.insert(0, "area", stack.area)
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
+    return _one_below_the_other(tables)
+
+
+def _one_below_the_other(tables: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Tables of the same columns as one: a frame for each of thousands would take seconds."""
+    columns: dict[str, Any] = {}
+    for name in tables[0]:
+        parts = [table[name] for table in tables]
+        whole = isinstance(parts[0], np.ndarray)
+        columns[name] = np.concatenate(parts) if whole else [one for part in parts for one in part]
+    return pd.DataFrame(columns)
