@@ -16,7 +16,7 @@ from ..sources.errors import InputError
 from ..sources.grids import Lattice, Window
 from .pixels import Pixels
 from .polygons import Geometries, carried, moved
-from .trees import Put
+from .trees import Put, room
 from .zones import BEND, in_pixels, shares_of
 
 Layer = NDArray[np.float32]
@@ -46,6 +46,9 @@ SHARE_WINDOW = 10_000.0
 """Side of the window of the mine share, m. Source: the study, section 3.5."""
 
 MONTHS = 12
+
+BOTH = 8
+"""Bytes of a pixel of a layer and of what is made of it, float32 each."""
 
 STRIP = 1 << 18
 """Pixels whose place by the coast is asked for at a time: each is a box of 500 bytes."""
@@ -84,8 +87,27 @@ def slope(dem: Layer, lattice: Lattice, z_unit: float = 1.0, put: Put = np.asarr
 
     Give it a margin of one pixel: the outermost are extrapolated.
     """
-    heights = put(np.ascontiguousarray(dem, np.float32))
-    return _fetched(slope_of(heights, lattice.dx, lattice.dy, z_unit))
+    heights, metres = np.ascontiguousarray(dem, np.float32), (lattice.dx, lattice.dy, z_unit)
+    return in_strips(heights, (1, 1), put, lambda part: slope_of(part, *metres))
+
+
+def in_strips(layer: Layer, halo: tuple[int, int], put: Put, work: Callable[[Any], Any]) -> Layer:
+    """What ``work`` makes of ``layer``, (h, w), as many rows at a time as ``put`` has room for.
+
+    A pixel of it follows from the rows around, ``halo`` of them above and below. One row with those
+    is the least.
+    """
+    (height, width), (above, below) = layer.shape, halo
+    whole = (height + above + below) * width * BOTH
+    rows = max(1, room(put, whole) // max(1, width * BOTH) - above - below)
+    if rows >= height:
+        return _fetched(work(put(layer)))
+    out = np.empty((height, width), np.float32)
+    for top in range(0, height, rows):
+        first = max(0, top - above)
+        part = _fetched(work(put(layer[first : top + rows + below])))
+        out[top : top + rows] = part[top - first :][:rows]
+    return out
 
 
 def mine_share(
@@ -188,7 +210,8 @@ def near_mines(
     ways = _fetched(shortest_ways(put(sources), put(np.ascontiguousarray(blocked))))
     reached = np.isfinite(ways)
     cells = max(1, round(SHARE_WINDOW / lattice.dx))
-    mean = _fetched(focal_mean(put(share), (cells - 1) // 2, cells // 2))
+    reach = (cells - 1) // 2, cells // 2
+    mean = in_strips(share, reach, put, lambda part: focal_mean(part, *reach))
     distance = np.where(reached, ways * np.float32(lattice.dx), np.float32(np.nan))
     return NearMines(distance, mean, int((~reached & ~blocked).sum()))
 

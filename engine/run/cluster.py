@@ -108,7 +108,7 @@ def attempt(task: Task, store: Store) -> Done | Failed:
         tried = less
     reason = (
         "not enough memory; set a lower compute.memory, of a GPU compute.device_memory, or fewer "
-        "--workers"
+        "--workers; where a GPU is too small whatever it is cut to, --device cpu"
     )
     return Failed(task, TaskError(reason))
 

@@ -2,7 +2,7 @@
 """What explains the index: the table of an area's pixels, and how index and drivers go together."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -237,7 +237,9 @@ def write_tables(draft: Draft, task: Any, frames: Mapping[str, pd.DataFrame], ar
 
 def layer_tasks(survey: Survey, device: str) -> tuple[LayerTask, ...]:
     """The layers of each area; none where the study has no drivers."""
-    return tuple(task for ground in grounds(survey) for task in layers_of(ground, device))
+    room = survey.study.compute.block_bytes(device)
+    tasks = (task for ground in grounds(survey) for task in layers_of(ground, device))
+    return tuple(replace(task, budget=room) for task in tasks)
 
 
 def layers_of(ground: Ground, device: str) -> tuple[LayerTask, ...]:

@@ -4,7 +4,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..analysis.drivers import grid, slope, year_of_months
+from ..analysis.drivers import BOTH, grid, slope, year_of_months
 from ..sources.areas import carried_bounds, inside
 from ..sources.errors import InputError
 from ..sources.geotiff import Form, write_geotiff
@@ -22,7 +22,7 @@ from ..sources.placed import same_grid
 from ..sources.rasterfiles import open_raster, split
 from ..sources.rasters import laid, method, require_cover, scaled
 from ..sources.resampling import Method
-from .devices import home
+from .devices import Way
 from .driver_settings import DriverRaster
 from .places import about
 from .store import Draft, Key, Store
@@ -110,6 +110,9 @@ class LayerTask(ABC):
     device: str
     """Where to calculate: ``cpu`` or ``cuda``."""
 
+    budget: int = field(default=1 << 62, kw_only=True)
+    """Bytes that may be calculated with at a time, of a GPU's memory or the host's."""
+
     stage = "analyse"
     inputs = ()
 
@@ -164,9 +167,10 @@ class LayerTask(ABC):
         except InputError as error:
             raise InputError(f"{self.ground.place.area.name}: {setting}: {error}") from error
 
-    def put(self, array: NDArray[Any]) -> Any:
-        """``array`` where it is calculated with."""
-        return home(self.device).asarray(array)
+    @property
+    def put(self) -> Way:
+        """Carries arrays to where they are calculated with."""
+        return Way(self.device, self.budget)
 
     def _prints(self, paths: Sequence[Path], store: Store) -> dict[str, str]:
         """Checksums of the files that it reads; what is wrong with them instead, if anything is."""
@@ -259,11 +263,20 @@ class RasterLayer(LayerTask):
         return Key(self.stage, self.name, ALGORITHM, self.ground.key() | how, prints)
 
     @property
-    def memory(self) -> int:
+    def held(self) -> int:
         """Bytes of the area's pixels, of a strip of each file, and of what a block of it needs."""
-        strip = (ROWS + 2) * (self.ground.window.width + 2)
         months = 12 if self.raster.months else 1
-        return self.ground.window.size + strip * (STRIP + 8 * months) + PATCHES + PROGRAM
+        return self.ground.window.size + self._strip * (STRIP + 8 * months) + PATCHES + PROGRAM
+
+    @property
+    def memory(self) -> int:
+        """Bytes of all that, and of a strip's slope."""
+        return self.held + min(self.budget, self._strip * BOTH if self.driver == "dem" else 0)
+
+    @property
+    def _strip(self) -> int:
+        """Pixels of a strip with those around."""
+        return (ROWS + 2) * (self.ground.window.width + 2)
 
     def make(self, store: Store, draft: Draft) -> None:
         """Read, resample, reduce months to a year; where this fails the area goes on without it.

@@ -18,6 +18,13 @@ PIXEL = 64
 """Bytes of a pixel of the grid with its margin: twice the ways, as whole numbers, whether it is
 free, share and sea. Of 4 million pixels 59 were measured at most, beside the program."""
 
+WAYS = 64
+"""Bytes of a pixel of that grid on a GPU: its way as an int64 and a corner's, what it is to a way,
+and the lists of what is chosen. By their count, as no GPU was at hand."""
+
+BEAMS = 1 << 24
+"""Bytes of beams that wait there: three times what there is room for at first."""
+
 
 @dataclass(frozen=True)
 class MineLayers(LayerTask):
@@ -25,6 +32,11 @@ class MineLayers(LayerTask):
 
     layer = "mines"
     drivers = ("dism", "minea")
+
+    @property
+    def least(self) -> int:
+        """Bytes that a GPU has to have at a time, as a way may lead anywhere; none without one."""
+        return self.ground.padded.size * WAYS + BEAMS if self.device == "cuda" else 0
 
     @property
     def memory(self) -> int:

@@ -9,6 +9,7 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rooms import Room
 
 from rsei.engine.analysis import drivers
 from rsei.engine.analysis.pixels import Pixels
@@ -156,3 +157,26 @@ def test_a_real_island_is_ringed_by_sea(real_data: Path) -> None:
     assert 0.98 < land.sum() / (~blocked).sum() <= 1
     assert (found.dism[land] > straight[land] - 1500).all()
     assert np.isnan(found.dism[blocked & (found.dism != 0)]).all()
+
+
+@settings(max_examples=20)
+@given(share=st.floats(0, 1.1), seed=st.integers(0, 99))
+def test_layers_do_not_depend_on_the_rows_that_a_gpu_has_room_for(share: float, seed: int) -> None:
+    """Slope with nodata, and the share around: of all rows, and of few with those around them."""
+    rng = np.random.default_rng(seed)
+    lattice = Lattice(ALBERS, 0.0, 0.0, 3000.0, 3000.0)
+    height, width = rng.integers(1, 40), rng.integers(1, 30)
+    dem = rng.random((height, width), np.float32) * 1000
+    dem[rng.random(dem.shape) < 0.1] = np.nan
+    mines = np.where(rng.random(dem.shape) < 0.9, rng.random(dem.shape), np.nan).astype(np.float32)
+    mines[0, 0] = 1.0
+    row = 8 * width
+    put = Room(int(3 * row + share * (height * row)))
+    np.testing.assert_array_equal(drivers.slope(dem, lattice, put=put), drivers.slope(dem, lattice))
+    assert put.held == 0 and 2 * put.most <= put.room
+    blocked = np.zeros(dem.shape, bool)
+    found, whole = (
+        drivers.near_mines(mines, blocked, lattice, "Anshan", way) for way in (put, np.asarray)
+    )
+    np.testing.assert_array_equal(found.minea, whole.minea)
+    np.testing.assert_array_equal(found.dism, whole.dism)

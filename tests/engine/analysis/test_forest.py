@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import io
 import json
-import weakref
 from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
@@ -11,7 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from rooms import Room
 from sklearn import metrics
 from sklearn.ensemble import RandomForestRegressor
 
@@ -188,23 +187,6 @@ def test_parts_and_ballots_change_no_prediction(
     with patch.object(trees_module, "BALLOT", ballot):
         found = maps(forest, *(table.iloc[part] for part in parts))
     pd.testing.assert_frame_equal(found, maps(forest, table), check_exact=True)
-
-
-class Room:
-    """Carries arrays nowhere, and counts how many bytes of them are there at a time."""
-
-    def __init__(self, room: int) -> None:
-        self.room, self.held, self.most = room, 0, 0
-
-    def __call__(self, array: NDArray[Any]) -> NDArray[Any]:
-        there = np.array(array)
-        self.held += there.nbytes
-        self.most = max(self.most, self.held)
-        weakref.finalize(there, self.left, there.nbytes)
-        return there
-
-    def left(self, size: int) -> None:
-        self.held -= size
 
 
 @settings(max_examples=15)

@@ -24,7 +24,10 @@ from rsei.engine.run import devices, pipeline
 from rsei.engine.run.analyses import PIXEL
 from rsei.engine.run.budgets import on_card, refusal, shared
 from rsei.engine.run.composites import composite_tasks
+from rsei.engine.run.driver_settings import DriverRaster
 from rsei.engine.run.forests import ForestTask
+from rsei.engine.run.layers import RasterLayer
+from rsei.engine.run.nearness import MineLayers
 from rsei.engine.run.partials import partial_tasks
 from rsei.engine.run.store import Store
 from rsei.engine.run.survey import survey
@@ -98,6 +101,16 @@ def test_what_a_gpu_has_no_room_for_is_refused_with_a_way_out() -> None:
     assert "forest.sample" in said and said.endswith('or take device = "cpu"')
     enough = replace(task, budget=206 << 19)
     assert refusal(enough, 1 << 40) is None and lighter(enough) == replace(task, budget=206 << 18)
+    ground.padded = SimpleNamespace(size=10**6)
+    mines = MineLayers(ground, "cuda", budget=64 << 20)
+    said = str(refusal(mines, 1 << 40))
+    assert said.startswith("analyse layers/a/mines: expected at most 64 MiB on the GPU at a time")
+    assert "drivers.resolution" in said and refusal(replace(mines, budget=1 << 27), 1 << 40) is None
+    assert lighter(mines) is None and refusal(replace(mines, device="cpu"), 1 << 40) is None
+    ground.window = Window(0, 0, 1000, 1000)
+    dem = RasterLayer(ground, "cuda", "dem", DriverRaster(raster="dem.tif"), budget=1 << 27)
+    assert lighter(dem) == replace(dem, budget=258 * 1002 * 4)
+    assert lighter(replace(dem, driver="gdp")) is None
 
 
 def test_workers_share_the_memory(granules: Path, tmp_path: Path) -> None:
