@@ -351,6 +351,8 @@ def joined_cluster(address: str, profile: Path | None) -> Iterator[Workers]:
             f"--scheduler {address}: expected a Dask scheduler, found none: {error}; start one "
             "with `dask scheduler`, and name the address that it prints"
         ) from error
+    # Where the scheduler dies, Dask logs a page; what we say of it is a line.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     with client, profiled(profile):
         yield Workers(client, client.dashboard_link)
 
