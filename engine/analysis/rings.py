@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rings around the mines: how far their effect on RSEI reaches."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -16,9 +16,9 @@ from ...kernels.zonal import LabelSums, Runs
 from ..sources.grids import Lattice, Window, carrier
 from ..sources.settings import Settings
 from .curves import SPAN, Segmented, Smooth
-from .polygons import ANALYSIS, Geometries, carried
+from .polygons import ANALYSIS, Geometries, carried, polygonal
 from .series import statistics
-from .stacks import Stack, Zone, parts_of
+from .stacks import Stack, Zone
 
 BLOCK = 1 << 20
 """Pixels whose distance is asked for at a time: a point takes about 200 bytes."""
@@ -96,22 +96,43 @@ def distances(
     Infinite beyond the reach, NaN where RSEI is never known. Exact in the metric's CRS: an
     R-tree finds the mines near, and the distance is to the polygon itself.
     """
+    found = np.full(stack.rsei[0].size, np.nan)
+    for part, known, distance in _near(stack, mines, crs, settings):
+        found[part][known] = distance
+    return found.reshape(stack.shape)
+
+
+Near = tuple[slice, NDArray[np.bool_], NDArray[np.float64]]
+"""A block of a layer, flat, which of its pixels are ever known, and the distance of these, m."""
+
+
+def _near(
+    stack: Stack,
+    mines: Sequence[shapely.Geometry] | Geometries,
+    crs: str,
+    settings: RingSettings,
+) -> Iterator[Near]:
+    """Each block of a layer with its distances to the nearest mine."""
     plane = metric_crs(stack.lattice, stack.window, settings)
     shapes = carried(mines, crs, plane, BEND_M)
-    wanted = np.flatnonzero(~np.isnan(stack.mean.reshape(-1)))
-    found = np.full(stack.rsei[0].size, np.nan)
     tree = shapely.STRtree(shapes[~shapely.is_empty(shapes)])
-    for first in range(0, len(wanted), BLOCK):
-        block = wanted[first : first + BLOCK]
+    mean = stack.mean.reshape(-1)
+    for part in blocks(mean.size):
+        known = ~np.isnan(mean[part])
         (place, _), distance = tree.query_nearest(
-            shapely.points(*stack.centres(plane, stack.flat[block])),
+            shapely.points(*stack.centres(plane, stack.flat_of(part)[known])),
             max_distance=settings.reach_km * 1000,
             return_distance=True,
             all_matches=False,
         )
-        found[block] = np.inf
-        found[block[place]] = distance
-    return found.reshape(stack.shape)
+        found = np.full(np.count_nonzero(known), np.inf)
+        found[place] = distance
+        yield part, known, found
+
+
+def blocks(size: int) -> Iterator[slice]:
+    """Blocks of a layer of so many pixels."""
+    return (slice(first, min(first + BLOCK, size)) for first in range(0, size, BLOCK))
 
 
 @dataclass(frozen=True)
@@ -137,12 +158,14 @@ class Rings:
     ) -> Self:
         """Rings of the pixels that are valid in any epoch, about at least one mine."""
         settings = settings or RingSettings()
-        distance = distances(stack, mines, crs, settings)
-        labels = np.full(stack.shape, -1, np.int32)
-        near = np.isfinite(distance)
-        # Ring k holds its outer edge: (k - 1, k].
-        labels[near] = np.searchsorted(settings.edges * 1000, distance[near], side="left")
-        return cls(settings, labels, parts_of(stack, mines, crs)[1])
+        labels, edges = np.full(stack.rsei[0].size, -1, np.int32), settings.edges * 1000
+        for part, known, distance in _near(stack, mines, crs, settings):
+            # Ring k holds its outer edge: (k - 1, k].
+            rings = np.searchsorted(edges, distance, side="left")
+            labels[part][known] = np.where(np.isfinite(distance), rings, -1)
+        union = shapely.union_all(polygonal(np.asarray(mines, dtype=object)))
+        inside = Zone("mines", *stack.coverage([union], crs).entries(0))
+        return cls(settings, labels.reshape(stack.shape), inside)
 
     def table(self, stack: Stack) -> pd.DataFrame:
         """The table ``rings``: n, mean and std of RSEI in each ring, by epoch.
@@ -151,11 +174,9 @@ class Rings:
         """
         edges = self.settings.edges
         whole = bool((edges == np.round(edges)).all())
-        runs = Runs.of(self.labels.reshape(-1), len(edges) - 1)
         tables = []
-        for epoch, layer in stack.layers():
-            flat = np.ascontiguousarray(layer).reshape(-1)
-            found = LabelSums.of(flat, runs).statistics()
+        for (epoch, layer), sums in zip(stack.layers(), self._sums(stack), strict=True):
+            found = sums.statistics()
             mines = statistics(*self.inside.of(layer))[:3]
             table = pd.DataFrame(np.vstack([mines, found[:, :3]]), columns=["n", "mean", "std"])
             table.insert(0, "ring_km", edges.astype(np.int64) if whole else edges)
@@ -163,6 +184,17 @@ class Rings:
             table.insert(0, "area", stack.area)
             tables.append(table)
         return pd.concat(tables, ignore_index=True)
+
+    def _sums(self, stack: Stack) -> list[LabelSums]:
+        """Exact sums of each epoch's layer, and of the mean, over the rings."""
+        labels, number = self.labels.reshape(-1), len(self.settings.edges) - 1
+        sums: list[LabelSums] = []
+        for part in blocks(labels.size):
+            runs = Runs.of(labels[part], number)
+            layers = (np.ascontiguousarray(layer).reshape(-1) for _, layer in stack.layers())
+            found = [LabelSums.of(layer[part], runs) for layer in layers]
+            sums = [a + b for a, b in zip(sums, found, strict=True)] if sums else found
+        return sums
 
 
 def middles(edges: NDArray[np.float64]) -> NDArray[np.float64]:

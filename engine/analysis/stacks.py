@@ -60,6 +60,10 @@ class Stack:
         """The pixels of a layer, along the rows of the window."""
         return np.arange(self.window.size) if self.pixels is None else self.pixels
 
+    def flat_of(self, part: slice) -> NDArray[np.int64]:
+        """Those of a block of a layer."""
+        return np.arange(part.start, part.stop) if self.pixels is None else self.pixels[part]
+
     def held(self, raster: NDArray[Any]) -> NDArray[Any]:
         """The pixels of the stack, flat, of a raster (h, w)."""
         return raster.reshape(-1) if self.pixels is None else raster.reshape(-1)[self.pixels]

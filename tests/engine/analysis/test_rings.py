@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
 import pytest
 import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mining_worlds import LONLAT, real_city, real_mines, square, stack_of
 from numpy.typing import NDArray
 from pydantic import ValidationError
@@ -73,6 +77,25 @@ def test_membership_in_a_real_city(real_data: Path, code: str) -> None:
     np.testing.assert_array_equal(rings.labels[valid], np.where(km <= 20, np.ceil(km), -1))
     counts = rings.table(stack).query("epoch == 'all' and ring_km > 0")["n"]
     assert counts.sum() == ((km > 0) & (km <= 20)).sum() > 1000
+
+
+@settings(max_examples=4)
+@given(size=st.integers(200, 9000))
+def test_blocks_of_pixels_do_not_show(size: int) -> None:
+    """Of a whole rectangle, and of a nation's pixels alone."""
+    whole = town()
+    held = np.flatnonzero(~np.isnan(whole.mean.ravel()))[::19]
+    rsei = whole.rsei.reshape(len(whole.epochs), -1)
+    holed = np.full_like(rsei, np.nan)
+    holed[:, held] = rsei[:, held]
+    few = replace(whole, rsei=rsei[:, held], pixels=held)
+    for stack in (replace(whole, rsei=holed.reshape(whole.rsei.shape)), few):
+        expected = Rings.of(stack, MINES, LONLAT, NEAR)
+        with patch("rsei.engine.analysis.rings.BLOCK", size):
+            found = Rings.of(stack, MINES, LONLAT, NEAR)
+            table = found.table(stack)
+        np.testing.assert_array_equal(found.labels, expected.labels)
+        pd.testing.assert_frame_equal(table, expected.table(stack), check_exact=True)
 
 
 def test_the_outer_edge_belongs_to_a_ring() -> None:
