@@ -16,8 +16,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from rsei.engine.sources.patience import Patience
+
 TOKEN = "tok-5ecret-0123456789"
 """The one token that is accepted."""
+
+NAME = "MOD09A1.A2012161.h27v05.061.2021212041320.hdf"
+"""A granule of the archive."""
+
+PATIENCE = Patience(tries=4, connect=2, read=0.3, pause=0.01, longest=0.5)
+"""Waits that are short, as the server is near."""
 
 HDF4 = b"\x0e\x03\x13\x01"
 

@@ -2,26 +2,28 @@
 """A study of one month and two tiles, and the granules that it needs."""
 
 from pathlib import Path
-from typing import Any
 
 from archive_server import Archive
-from typer.testing import CliRunner
 
-from rsei.cli.main import app
 
-STUDY = """
+def town(season: tuple[str, str], north: float) -> str:
+    """A study of one season of a town that reaches to a latitude, degrees."""
+    return f"""
 [study]
 name = "town"
 out = "run"
 epochs = [2012]
 [granules]
 path = "granules"
-season = ["06-01", "06-30"]
+season = ["{season[0]}", "{season[1]}"]
 reach = 0
 [[area]]
 name = "Town"
-bounds = [119.78, 39.93, 119.93, 40.06]
+bounds = [119.78, 39.93, 119.93, {north}]
 """
+
+
+STUDY = town(("06-01", "06-30"), 40.06)
 """On both sides of 40 degrees north, where tiles h27v04 and h27v05 meet."""
 
 TILES = ("h27v04", "h27v05")
@@ -42,10 +44,6 @@ def fill(archive: Archive) -> list[str]:
     for name in names():
         archive.add(name)
     return names()
-
-
-def rsei(*words: str | Path) -> Any:
-    return CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": "200"})
 
 
 def granules(study: Path) -> dict[str, bytes]:

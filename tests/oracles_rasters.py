@@ -13,6 +13,10 @@ from pyproj import Transformer
 
 from rsei.engine.sources.grids import Lattice, Window
 
+LONLAT = "EPSG:4326"
+METRES = Lattice("EPSG:32633", 500_000, 5_000_000, 500, 500)
+ANSHAN = Window(11_800, 65_400, 40, 50)
+
 
 def write_tiff(
     path: Path, values: NDArray[Any], crs: str | None, transform: Affine, **options: Any

@@ -11,10 +11,10 @@ import archive_server as server
 import pytest
 import studies
 from archive_server import Archive, serving
+from commands import rsei
+from fetched import town
 from rasterio.io import MemoryFile
-from typer.testing import CliRunner
 
-from rsei.cli.main import app
 from rsei.engine.run import reading, survey
 from rsei.engine.sources import download, link
 from rsei.engine.sources.archive import Question
@@ -24,19 +24,7 @@ from rsei.engine.sources.mirror import PLANETARY, SIGN, Mirror, inner_point, rec
 from rsei.engine.sources.patience import Patience, Rejected
 from rsei.engine.sources.products import plain, products
 
-STUDY = """
-[study]
-name = "town"
-out = "run"
-epochs = [2012]
-[granules]
-path = "granules"
-season = ["06-09", "06-16"]
-reach = 0
-[[area]]
-name = "Town"
-bounds = [119.78, 39.93, 119.93, 39.98]
-"""
+STUDY = town(("06-09", "06-16"), 39.98)
 """In tile h27v05; a date of each product."""
 
 IDENTITY = "MOD09A1.A2012161.h27v05.061.2021212041320"
@@ -65,10 +53,6 @@ def study(tmp_path: Path) -> Path:
     path = tmp_path / "study.toml"
     path.write_text(STUDY)
     return path
-
-
-def rsei(*words: str | Path) -> Any:
-    return CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": "200"})
 
 
 def stored(product: str) -> list[str]:

@@ -3,7 +3,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import driven
 import numpy as np
@@ -11,9 +10,8 @@ import pandas as pd
 import pytest
 import rasterio
 import studies
-from typer.testing import CliRunner
+from commands import rsei
 
-from rsei.cli.main import app
 from rsei.engine.report.tabular import read
 
 
@@ -33,10 +31,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         outcome = studies.run(driven.study(place, granules, **changes), until="analyse")
         assert outcome.failed == ()
     return folder
-
-
-def rsei(*words: str | Path) -> Any:
-    return CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": "200"})
 
 
 def test_of_the_run_itself_it_predicts_what_the_run_did(home: Path, tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import archive_server as server
 import pytest
 import studies
 from archive_server import Archive
-from fetched import fill, granules, names, rsei
+from commands import rsei
+from fetched import fill, granules, names
 
 from rsei.engine.sources.manifest import MANIFEST
 

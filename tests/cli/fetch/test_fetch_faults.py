@@ -15,7 +15,8 @@ from typing import Any
 import archive_server as server
 import pytest
 from archive_server import TOKEN, Archive, serving
-from fetched import STUDY, fill, granules, names, rsei
+from commands import rsei
+from fetched import STUDY, fill, granules, names
 
 
 def test_some_failures_leave_the_others(archive: Archive, study: Path) -> None:

@@ -8,7 +8,8 @@ from urllib.parse import urlencode
 
 import pytest
 from archive_server import Archive
-from fetched import STUDY, TILES, fill, names, rsei
+from commands import rsei
+from fetched import STUDY, TILES, fill, names
 
 from rsei.engine.run import errands, fetching, reading
 from rsei.engine.sources.products import products

@@ -1,13 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Granules that several tests read."""
+"""Granules that several tests read, and an archive to fetch some from."""
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from archive_server import Archive, serving
 from granule_files import write_granule
 
+from rsei.engine.sources.simulate import World, demo_world
+
 DAY = date(2022, 6, 2)
+
+
+@pytest.fixture
+def archive(monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive]:
+    """An archive on this machine, which answers over HTTP."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    found = Archive()
+    with serving(found):
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -19,3 +32,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_granule(folder / "ndvi", "MOD13A1", date(2022, 6, 10))
     (folder / "README.txt").write_text("nothing")
     return folder
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    """The demo's landscape."""
+    return demo_world()

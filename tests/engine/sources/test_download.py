@@ -4,14 +4,13 @@
 import hashlib
 import threading
 import zlib
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import archive_server as server
 import pytest
-from archive_server import TOKEN, Archive, serving
+from archive_server import NAME, PATIENCE, TOKEN, Archive, serving
 
 from rsei.engine.sources.archive import Question, record_of, records
 from rsei.engine.sources.download import QUARANTINE, digest, fault, fetch
@@ -21,17 +20,6 @@ from rsei.engine.sources.login import Login, Refused
 from rsei.engine.sources.manifest import Held
 from rsei.engine.sources.patience import Patience, Rejected, Unreachable, wait_of
 from rsei.engine.sources.records import Checksum, Record
-
-NAME = "MOD09A1.A2012161.h27v05.061.2021212041320.hdf"
-PATIENCE = Patience(tries=4, connect=2, read=0.3, pause=0.01, longest=0.5)
-
-
-@pytest.fixture
-def archive(monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    found = Archive()
-    with serving(found):
-        yield found
 
 
 def link_to(archive: Archive, token: str = TOKEN, **changes: Any) -> Link:

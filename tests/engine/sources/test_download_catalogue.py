@@ -2,31 +2,18 @@
 """The catalogue's answers, over real HTTP on this machine: pages, faults, records of any form."""
 
 import json
-from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
 import archive_server as server
 import pytest
-from archive_server import Archive, serving
+from archive_server import NAME, PATIENCE, Archive
 
 from rsei.engine.sources import link as link_module
 from rsei.engine.sources.archive import Question, record_of, records
 from rsei.engine.sources.link import Link
-from rsei.engine.sources.patience import Patience, Rejected
+from rsei.engine.sources.patience import Rejected
 from rsei.engine.sources.records import Wanted, newest
-
-NAME = "MOD09A1.A2012161.h27v05.061.2021212041320.hdf"
-PATIENCE = Patience(tries=4, connect=2, read=0.3, pause=0.01, longest=0.5)
-
-
-@pytest.fixture
-def archive(monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    found = Archive()
-    with serving(found):
-        yield found
-
 
 QUESTION = Question(
     "MOD09A1", "061", ("h27v05", "h27v04"), ((date(2000, 1, 1), date(2030, 12, 31)),)

@@ -2,31 +2,18 @@
 """The login, over real HTTP on this machine; and the manifest, on a real disk."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from archive_server import TOKEN, Archive, serving
+from archive_server import NAME, TOKEN, Archive
 
 from rsei.engine.sources.download import QUARANTINE, write_quarantine
 from rsei.engine.sources.errors import MachineError
 from rsei.engine.sources.login import Refused, login, plain
 from rsei.engine.sources.manifest import MANIFEST, Held, Manifest
-from rsei.engine.sources.patience import Patience
 from rsei.engine.sources.records import Wanted
-
-NAME = "MOD09A1.A2012161.h27v05.061.2021212041320.hdf"
-PATIENCE = Patience(tries=4, connect=2, read=0.3, pause=0.01, longest=0.5)
-
-
-@pytest.fixture
-def archive(monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    found = Archive()
-    with serving(found):
-        yield found
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 from affine import Affine
-from oracles_rasters import write_tiff
+from oracles_rasters import ANSHAN, LONLAT, METRES, write_tiff
 from pyproj import Transformer
 
 from rsei.engine.sources.errors import RasterError
@@ -22,10 +22,6 @@ from rsei.engine.sources.rasters import (
     on_lattice,
     share_covered,
 )
-
-LONLAT = "EPSG:4326"
-METRES = Lattice("EPSG:32633", 500_000, 5_000_000, 500, 500)
-ANSHAN = Window(11_800, 65_400, 40, 50)
 
 
 def test_scale_offset_and_nodata_are_applied(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import shapely
 from affine import Affine
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from oracles_rasters import bilinear_by_hand, footprint, write_tiff
+from oracles_rasters import ANSHAN, LONLAT, METRES, bilinear_by_hand, footprint, write_tiff
 from pyproj import Transformer
 from scipy.ndimage import map_coordinates
 
@@ -20,10 +20,6 @@ from rsei.engine.sources.rasters import (
     method,
     on_lattice,
 )
-
-LONLAT = "EPSG:4326"
-METRES = Lattice("EPSG:32633", 500_000, 5_000_000, 500, 500)
-ANSHAN = Window(11_800, 65_400, 40, 50)
 
 
 def lonlat_extent(lattice: Lattice, window: Window) -> tuple[float, float, float, float]:

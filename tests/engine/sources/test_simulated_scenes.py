@@ -19,7 +19,6 @@ from rsei.engine.sources.simulate import (
     Scene,
     Surface,
     World,
-    demo_world,
     even,
     season_dates,
     write_granules,
@@ -27,11 +26,6 @@ from rsei.engine.sources.simulate import (
 from rsei.engine.sources.simulated_noise import fractal
 from rsei.engine.sources.simulated_region import carried
 from rsei.engine.sources.simulated_world import REACH_KM
-
-
-@pytest.fixture(scope="module")
-def world() -> World:
-    return demo_world()
 
 
 @pytest.fixture(scope="module")

@@ -14,17 +14,11 @@ from rsei.engine.sources.simulate import (
     Surface,
     World,
     demo_place,
-    demo_world,
     season_dates,
     truth,
 )
 from rsei.engine.sources.simulated_region import METRIC, carried, share
 from rsei.engine.sources.simulated_world import REACH_KM, WEIGHTS, WITHOUT_EFFECT
-
-
-@pytest.fixture(scope="module")
-def world() -> World:
-    return demo_world()
 
 
 def season_mean(world: World, years: range, masked: bool) -> dict[str, Pixels]:
