@@ -215,7 +215,7 @@ def _best(table: Columns, driver: str) -> Stratified:
             labels = stratified(x, cuts[method][strata - 2])
             q, p = q_statistic(y, labels)
             if not q <= best.q + 1e-12:  # also where there is none yet
-                held = np.count_nonzero(np.bincount(labels))
+                held = int(np.count_nonzero(np.bincount(labels)))
                 best = replace(best, method=method, strata=held, q=q, p=p)
                 best.of_rows[both] = labels
     return best

@@ -24,7 +24,7 @@ def pixels(count: int) -> pd.DataFrame:
     made = pd.DataFrame(rng.normal(size=(count, len(NAMES))), columns=NAMES)
     made["area"] = np.repeat(["Anshan", "Zunyi"], [count // 2, count - count // 2])
     made["x"], made["y"] = np.arange(count) // 5 * 1000.0, np.arange(count) % 5 * 1000.0
-    made["split"] = np.where(np.arange(count) % 3, "train", None)
+    made["split"] = [("train", "valid", None)[row % 3] for row in range(count)]
     made.loc[::4, "gdp"] = np.nan
     return made
 
