@@ -8,7 +8,16 @@ from numba import cuda, int32
 
 from .launch import CHUNK, Kernel, chunks, cpu_loop, device, gpu_grid, namespace
 from .quality import swapped
-from .rules import LANES, MOST_REASONS, WORD, added_up, digits, first_broken, keep
+from .rules import (
+    LANES,
+    MOST_REASONS,
+    WORD,
+    added_up,
+    digits,
+    first_broken,
+    keep,
+    require_room,
+)
 
 NO_FILL = -(1 << 31)
 """Stands for the fill of a word that has none: no word of 16 bits holds it."""
@@ -165,9 +174,11 @@ def accumulate_layer(
     ``other_order`` the bytes of values of two stand the other way round.
 
     The answer, (R + 3,) int64, counts the pixel-dates lost to fill, to each rule and to the range,
-    the first that applies, and last those that were added. It stays where the layers are.
+    the first that applies, and last those that were added. It stays where the layers are. Raises
+    ValueError for more than 61 rules.
     """
     fills, rules, ranges = policy
+    require_room(rules.shape[0] + 3)
     stored, gate = layers
     home = namespace(stored)
     table = home.zeros((max(1, chunks(stored.shape[1])), rules.shape[0] + 3), np.int64)

@@ -224,6 +224,15 @@ def _census_gpu(
 _census = Kernel(_census_cpu, _census_gpu, lambda first, *_: first.shape[1])
 
 
+def require_room(reasons: int) -> None:
+    """Raises ValueError for more reasons than a block of the GPU has counters for.
+
+    >>> require_room(64)
+    """
+    if reasons > MOST_REASONS:
+        raise ValueError(f"expected at most {MOST_REASONS} reasons, found {reasons}")
+
+
 def census(
     words: tuple[Any, Any],
     fills: tuple[int, int],
@@ -237,8 +246,9 @@ def census(
     before any other; the rules after them are each counted among all that is left. With
     ``other_order`` the bytes of both words stand the other way round. The answer, (R + 1,) int64,
     stays where the words are: to fetch it from a GPU is to wait for the GPU. Raises ValueError
-    for a field of more than four bits, or one that ``halves`` cut.
+    for a field of more than four bits, or one that ``halves`` cut, and for more than 63 rules.
     """
+    require_room(rules.shape[0] + 1)
     first, second = words
     for word, shift, mask, _ in rules.tolist():
         if mask > FIFTEEN or half_of(word, shift)[1] + mask.bit_length() > 16:

@@ -127,3 +127,15 @@ def test_fields_that_a_half_cannot_hold(word: int, bits: tuple[int, int]) -> Non
     table = np.array([rule(word, bits, {0})], np.uint32)
     with pytest.raises(ValueError, match=f"found bits {bits[0]} to {bits[1]} of word {word}"):
         rules.census(words, (65535, 0xFFFFFFFF), table, 1)
+
+
+def test_more_reasons_than_a_block_counts_are_refused() -> None:
+    """Beyond its shared memory a GPU would write into whatever is there."""
+    many = np.array([rule(0, (0, 0), {0})] * 64, np.uint32)
+    word = np.zeros((1, 3), np.uint16)
+    with pytest.raises(ValueError, match="expected at most 64 reasons, found 65"):
+        rules.census((word, word.astype(np.uint32)), (1, 1), many, 64)
+    policy = (NO_FILL, 1, 1), many[:62], (0, 1, 0, 1)
+    nothing = np.zeros(3, np.int32), np.zeros(3, np.uint8)
+    with pytest.raises(ValueError, match="expected at most 64 reasons, found 65"):
+        layers.accumulate_layer((word, word), (word, word), policy, *nothing)
