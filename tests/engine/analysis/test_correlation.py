@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 import math
+from unittest.mock import patch
 
 import numpy as np
 import oracles_spatial
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage, stats
 
+from rsei.engine.analysis import autocorrelation
 from rsei.engine.analysis import correlation as correlations
 from rsei.engine.analysis.autocorrelation import effective_size, moran
 from rsei.engine.analysis.pixels import Pixels
@@ -71,6 +75,17 @@ def test_effective_size_is_that_of_the_pairs(smooth: float) -> None:
     first, second = holed(field((10, 13), smooth, 3)), field((10, 13), smooth, 4)
     expected = oracles_spatial.effective_size(first, second, 1.0, 6.5)
     assert effective_size(first, second) == pytest.approx(expected, rel=1e-9)
+
+
+@settings(max_examples=20)
+@given(lines=st.integers(1, 40), height=st.integers(1, 30), width=st.integers(2, 30))
+def test_lines_that_are_transformed_together_do_not_show(
+    lines: int, height: int, width: int
+) -> None:
+    first, second = (field((height, width), 1.0, seed) for seed in (1, 2))
+    expected = effective_size(first, second)
+    with patch.object(autocorrelation, "LINES", lines):
+        np.testing.assert_array_equal(effective_size(first, second), expected)
 
 
 def test_effective_size_makes_the_test_honest() -> None:
