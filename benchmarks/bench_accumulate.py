@@ -9,12 +9,7 @@ the same bytes in the same run. A whole tile of 2400 x 2400 pixels takes 12 GB w
 """
 
 import argparse
-import gc
-import json
 import os
-import statistics
-import threading
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -23,8 +18,8 @@ from typing import Any
 import dask
 import numba
 import numpy as np
-import psutil
 import xarray as xr
+from measured import keep, medians, peak_bytes
 from numpy.typing import NDArray
 
 from rsei.engine.index.composite import BANDS, Partial, ReflectanceSum
@@ -170,44 +165,6 @@ def check(scene: scenes.Stack, works: dict[str, Work]) -> None:
         assert all(map(np.array_equal, works[name](), (sums, counts))), name
 
 
-def seconds(works: dict[str, Work], repeats: int) -> dict[str, tuple[float, float]]:
-    """Median processor and wall time of each, taking turns."""
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
-    for turn in range(repeats):
-        for name, work in works.items():
-            if name in PEERS and turn >= PEER_TURNS:
-                continue
-            gc.collect()
-            cpu, wall = time.process_time(), time.perf_counter()
-            work()
-            taken[name].append((time.process_time() - cpu, time.perf_counter() - wall))
-    return {
-        name: (statistics.median(c for c, _ in runs), statistics.median(w for _, w in runs))
-        for name, runs in taken.items()
-    }
-
-
-def peak_bytes(work: Work) -> int:
-    """Most memory above the start, sampled every 2 ms."""
-    gc.collect()
-    process, done = psutil.Process(), threading.Event()
-    start = peak = process.memory_info().rss
-
-    def sample() -> None:
-        nonlocal peak
-        while not done.wait(0.002):
-            peak = max(peak, process.memory_info().rss)
-
-    sampler = threading.Thread(target=sample)
-    sampler.start()
-    try:
-        work()
-    finally:
-        done.set()
-        sampler.join()
-    return peak - start
-
-
 def report(side: int, dates: int, repeats: int, peers: bool) -> dict[str, Any]:
     """Times, ratios and memory of every contestant."""
     os.environ["RSEI_THREADS"] = "1"
@@ -217,7 +174,7 @@ def report(side: int, dates: int, repeats: int, peers: bool) -> dict[str, Any]:
         if name.startswith(("linear", "kernel", "losses", "partial")):
             work()  # compiled
     check(scene, works)
-    times = seconds(works, repeats)
+    times = medians(works, repeats, dict.fromkeys(PEERS, PEER_TURNS))
     read, own = times["linear read"][0], times["kernel and means"][0]
     pixel_dates = dates * side * side
     rows = {
@@ -261,8 +218,7 @@ def main() -> None:
             f"{row['x_kernel_and_means']:7.1f}{row['extra_memory']:8.2f}"
         )
     print(f"slowest policy / fastest: {found['policy_factor']:.2f}")
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
+    keep(found, options.json)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from measured import keep
 
 from rsei.engine.run.cluster import Crew, crew
 from rsei.engine.run.devices import processor
@@ -103,10 +104,8 @@ def main() -> None:
             raise RuntimeError("expected every task to be committed")
         result["asked_by_a_share_ms"] = 1000 * (time.perf_counter() - begun) / len(tasks)
         result["sizes_of_8_shares"] = shares
-    text = json.dumps(result, indent=2)
-    print(text)
-    if chosen.json:
-        chosen.json.write_text(text + "\n")
+    print(json.dumps(result, indent=2))
+    keep(result, chosen.json)
 
 
 if __name__ == "__main__":

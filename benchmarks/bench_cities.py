@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measured import keep
 
 from rsei.engine.index.composite import Partial
 from rsei.engine.run.cluster import Alone
@@ -195,8 +196,7 @@ def main() -> None:
         f"in all {found['wall_s']:.1f} s wall, {found['cpu_s']:.1f} s CPU; peak "
         f"{found['peak_mib']:.0f} MiB"
     )
-    if chosen.json:
-        chosen.json.write_text(json.dumps(report, indent=1) + "\n")
+    keep(report, chosen.json)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,14 @@ every kernel that such a study needs, with the loading of the compiler.
 """
 
 import argparse
-import json
 import os
 import resource
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from measured import keep
 
 TESTS = Path(__file__).parents[1] / "tests"
 CODE = """
@@ -49,8 +50,7 @@ def main() -> None:
         warm = seconds(granules, folder / "warm", folder / "cache")
     report = {"cold_cpu_s": cold, "warm_cpu_s": warm, "compile_cpu_s": cold - warm}
     print(f"cold {cold:.1f} s CPU, warm {warm:.1f} s CPU: compiling takes {cold - warm:.1f} s")
-    if chosen.json:
-        chosen.json.write_text(json.dumps(report, indent=1) + "\n")
+    keep(report, chosen.json)
 
 
 if __name__ == "__main__":

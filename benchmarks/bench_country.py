@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from measured import keep
 
 from rsei.engine.run.devices import processor
 from rsei.engine.sources.grids import LONLAT, SINUSOIDAL_500M, Window, carrier, tile_window
@@ -150,10 +151,8 @@ def main() -> None:
         for line in stages
     ]
     result["ms_a_task"] = round(1000 * result["run"]["seconds"] / result["tasks"], 1)
-    text = json.dumps(result, indent=2)
-    print(text)
-    if chosen.json:
-        chosen.json.write_text(text + "\n")
+    print(json.dumps(result, indent=2))
+    keep(result, chosen.json)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ little; the two-thread figures are wall time, and say nothing on one. Files lie 
 """
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from pyhdf.SD import SD
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from chunked_files import rechunk
 from granule_files import write_hdf4
+from measured import keep
 
 from rsei.engine.run.devices import processor
 from rsei.engine.sources.grids import Window
@@ -192,8 +192,7 @@ def main() -> None:
         for name, ratio in found["ratios"].items():
             goal = f"(goal {GOALS[name]})" if name in GOALS else ""
             print(f"  {name:46s} {ratio:5.2f} {goal}")
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n")
+    keep(results, options.json)
 
 
 if __name__ == "__main__":

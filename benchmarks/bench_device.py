@@ -8,13 +8,13 @@ of what the device copies in the same run, and as times the expressions'.
 """
 
 import argparse
-import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measured import keep
 
 from rsei.engine.index.indicators import Block, IndicatorSettings, Layers, epoch_block
 from rsei.engine.index.quality import Policy
@@ -175,8 +175,7 @@ def main() -> None:
             f"{row['kernel']:26}{row['seconds'] * 1e3:9.2f}{row['gb_per_s']:9.1f}"
             f"{row['of_copy']:9.3f}{row['x_expressions']:7.1f}"
         )
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
+    keep(found, options.json)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ the worst that can be asked for, a tenth of it by single pixels, each with corne
 
 import argparse
 import importlib
-import json
 import os
 import statistics
 import time
@@ -21,6 +20,7 @@ from typing import Any
 os.environ.setdefault("RSEI_THREADS", "1")
 
 import numpy as np
+from measured import keep
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -134,8 +134,7 @@ def main() -> None:
         ratio = f"{times[peer] / value:8.2f} x {peer}" if peer in times else ""
         print(f"{name:24} {1e3 * value:10.1f} ms {ratio}")
     print("largest error at a wall, %:", errors)
-    if asked.json:
-        asked.json.write_text(json.dumps(found, indent=1) + "\n")
+    keep(found, asked.json)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ answers are compared. SciPy's window has the same place; xarray-spatial's must b
 
 import argparse
 import importlib
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ os.environ.setdefault("RSEI_THREADS", "1")
 import numpy as np
 import xarray as xr
 from bench_distance import Work, seconds
+from measured import keep
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -68,10 +68,9 @@ def main() -> None:
         times = seconds(works, asked.repeats)
     for name, value in times.items():
         print(f"{name:24} {1e3 * value:10.1f} ms {value / times['rsei']:8.2f} x rsei")
-    if asked.json:
-        machine = processor()
-        found_here = {"machine": machine, "pixels": asked.pixels, "seconds": times}
-        asked.json.write_text(json.dumps(found_here, indent=1) + "\n")
+    machine = processor()
+    found_here = {"machine": machine, "pixels": asked.pixels, "seconds": times}
+    keep(found_here, asked.json)
 
 
 if __name__ == "__main__":

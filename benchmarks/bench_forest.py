@@ -8,7 +8,6 @@ process of its own and times itself. Importance is compared with R's on the same
 """
 
 import argparse
-import json
 import os
 import shutil
 import statistics
@@ -21,6 +20,7 @@ os.environ.setdefault("RSEI_THREADS", "1")
 
 import numpy as np
 from bench_distance import Work, seconds
+from measured import keep
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.inspection import permutation_importance
@@ -133,10 +133,9 @@ def main() -> None:
         explained = 100 * (1 - np.nanmean((target - oob) ** 2) / target.var())
         print(f"% Var explained {explained:.2f}, R {r['explained'][0]:.2f}")
         print("raw %IncMSE, joint standard errors from R's:", np.round(off, 1))
-    if asked.json:
-        machine = processor()
-        found = {"machine": machine, "rows": asked.rows, "trees": asked.trees, "seconds": times}
-        asked.json.write_text(json.dumps(found | {"r": r}, indent=1) + "\n")
+    machine = processor()
+    found = {"machine": machine, "rows": asked.rows, "trees": asked.trees, "seconds": times}
+    keep(found | {"r": r}, asked.json)
 
 
 if __name__ == "__main__":

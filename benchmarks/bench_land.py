@@ -27,6 +27,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parent))
 from bench_country import area
+from measured import keep
 
 from rsei.engine.run import pipeline, reading, survey
 from rsei.engine.run.composites import composite_tasks
@@ -129,10 +130,8 @@ def main() -> None:
         "reduced_cpu_seconds": reduced,
         "peak_mib": round(psutil.Process().memory_info().rss / (1 << 20)),
     }
-    text = json.dumps(result, indent=2)
-    print(text)
-    if chosen.json:
-        chosen.json.write_text(text + "\n")
+    print(json.dumps(result, indent=2))
+    keep(result, chosen.json)
 
 
 if __name__ == "__main__":

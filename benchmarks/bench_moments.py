@@ -8,19 +8,14 @@ Times are processor time of one process, the contestants taking turns, medians.
 """
 
 import argparse
-import gc
-import json
-import statistics
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
-import psutil
 import sklearn
+from measured import keep, medians, peak_bytes
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
@@ -114,42 +109,6 @@ def same_bits(values: NDArray[np.float32]) -> bool:
     return whole == added == backwards
 
 
-def seconds(works: dict[str, Work], repeats: int) -> dict[str, tuple[float, float]]:
-    """Median processor and wall time of each, taking turns."""
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
-    for _ in range(repeats):
-        for name, work in works.items():
-            gc.collect()
-            cpu, wall = time.process_time(), time.perf_counter()
-            work()
-            taken[name].append((time.process_time() - cpu, time.perf_counter() - wall))
-    return {
-        name: (statistics.median(c for c, _ in runs), statistics.median(w for _, w in runs))
-        for name, runs in taken.items()
-    }
-
-
-def peak_bytes(work: Work) -> int:
-    """Most memory above the start, sampled every 2 ms."""
-    gc.collect()
-    process, done = psutil.Process(), threading.Event()
-    start = peak = process.memory_info().rss
-
-    def sample() -> None:
-        nonlocal peak
-        while not done.wait(0.002):
-            peak = max(peak, process.memory_info().rss)
-
-    sampler = threading.Thread(target=sample)
-    sampler.start()
-    try:
-        work()
-    finally:
-        done.set()
-        sampler.join()
-    return peak - start
-
-
 def report(pixels: int, repeats: int) -> dict[str, Any]:
     """Times, ratios, errors and memory of every contestant."""
     errors = {
@@ -160,7 +119,7 @@ def report(pixels: int, repeats: int) -> dict[str, Any]:
     assert same_bits(values[:, : 10**6].copy())
     expected = reference(values)
     works = contestants(values)
-    times = seconds(works, repeats)
+    times = medians(works, repeats)
     own = times["moments and PCA"][0]
     rows = {
         name: {
@@ -199,8 +158,7 @@ def main() -> None:
         )
     for size, error in found["errors_of_small_regions"].items():
         print(f"loadings of {size:,} pixels: off by {error:.1e}")
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=2) + "\n")
+    keep(found, options.json)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ else: the floor. Wall time, as both cores are used; CPU seconds beside. Files li
 
 import argparse
 import datetime as dt
-import json
 import os
 import shutil
 import tempfile
@@ -29,6 +28,7 @@ import numpy as np
 import rasterio
 import rioxarray
 import xarray as xr
+from measured import keep
 from numpy.typing import NDArray
 from pyhdf.SD import SD
 from rasterio.windows import Window as Part
@@ -232,8 +232,7 @@ def main() -> None:
     for name_, (wall, cpu) in medians.items():
         ratios = f"{wall / base[0]:5.2f} x wall, {cpu / base[1]:5.2f} x CPU"
         print(f"{name_:<20} {wall:6.2f} s wall {cpu:6.2f} s CPU  {ratios}")
-    if chosen.json:
-        chosen.json.write_text(json.dumps(report, indent=1) + "\n")
+    keep(report, chosen.json)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ are processor time on one thread: ours of this process, R's as it tells them its
 """
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
@@ -29,6 +28,7 @@ import numpy as np
 import pandas as pd
 import rasterio
 import rasterio.warp
+from measured import keep
 from numpy.typing import NDArray
 
 from rsei.engine.analysis import drivers as made
@@ -241,10 +241,9 @@ def main() -> None:
         print(pd.DataFrame(shown, names).sort_values("R raw", ascending=False).round(5).to_string())
         for what, value in found[name]["apart"].items():
             print(f"  {what:40} {value:.3g}")
-    if asked.json:
-        machine = processor()
-        found = {"machine": machine, "trees": asked.trees, "seeds": asked.seeds, "places": found}
-        asked.json.write_text(json.dumps(found, indent=1) + "\n")
+    machine = processor()
+    found = {"machine": machine, "trees": asked.trees, "seeds": asked.seeds, "places": found}
+    keep(found, asked.json)
 
 
 if __name__ == "__main__":

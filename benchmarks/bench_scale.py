@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parent))
 from bench_country import PRODUCTS, area, watched
+from measured import keep
 
 from rsei.engine.run.devices import processor
 from rsei.engine.sources.grids import Window, tile_window
@@ -103,10 +104,8 @@ def main() -> None:
             }.items()
         },
     }
-    text = json.dumps(result, indent=2)
-    print(text)
-    if chosen.json:
-        chosen.json.write_text(text + "\n")
+    print(json.dumps(result, indent=2))
+    keep(result, chosen.json)
 
 
 if __name__ == "__main__":

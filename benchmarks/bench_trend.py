@@ -8,7 +8,6 @@ thread, medians; the peers run on a sample of the pixels and are scaled to all o
 """
 
 import argparse
-import json
 import os
 import statistics
 import time
@@ -22,6 +21,7 @@ import numba
 import numpy as np
 import pymannkendall
 import xarray as xr
+from measured import keep
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -108,8 +108,7 @@ def main() -> None:
     print(f"{'':32}{'us/pixel':>10}{'x':>8}")
     for name, row in found["rows"].items():
         print(f"{name:32}{row['us_per_pixel']:10.2f}{row['x_rsei']:8.1f}")
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1))
+    keep(found, options.json)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ once is also given as its share of that many passes.
 
 import argparse
 import gc
-import json
 import os
 import statistics
 import time
@@ -29,6 +28,7 @@ import xarray as xr  # noqa: E402
 from exactextract import exact_extract  # noqa: E402
 from exactextract.raster import NumPyRasterSource  # noqa: E402
 from flox import groupby_reduce  # noqa: E402
+from measured import keep  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 from scipy import ndimage  # noqa: E402
 from shapely.geometry import mapping  # noqa: E402
@@ -239,8 +239,7 @@ def main() -> None:
             share = f"{row['of_a_study']:10.2%}" if row["of_a_study"] else ""
             speed = row["pixels_per_s"] / 1e6
             print(f"{each:32}{row['cpu_s'] * 1e3:10.1f}{row['x_rsei']:9.1f}{speed:9.0f}{share}")
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1))
+    keep(found, options.json)
 
 
 if __name__ == "__main__":

@@ -133,7 +133,8 @@ def measured(place: Place, name: str, change: str = "") -> Command:
     if not change:
         return [*HERE, *words]
     lines = "import functools, runpy, sys\nfrom rsei.kernels import launch\n"
-    ran = f"sys.argv = {words!r}\nrunpy.run_path({script!r}, run_name='__main__')"
+    beside = f"sys.path.insert(0, {str(ROOT / 'benchmarks')!r})\nsys.argv = {words!r}\n"
+    ran = f"{beside}runpy.run_path({script!r}, run_name='__main__')"
     return [*HERE, "-c", f"{lines}{change}\n{ran}"]
 
 
