@@ -30,7 +30,7 @@ ALGORITHM = 2
 
 PIXEL = 120
 """Bytes of a valid pixel beside its index at each epoch: mean, trend, place, area, sorting. Of two
-million pixels with mines 112 were measured at most, in the rings."""
+million pixels with mines 92 were measured at most, in the tables of trends; 36 in the rings."""
 
 PACKED = 48
 """Bytes of a pixel of a tile while its map of trends is packed, or its epochs are read."""
