@@ -251,10 +251,10 @@ def recorded(folder: Path) -> Study:
     store = Store(folder)
     expect_run(store)
     record = ledger(store) or {}
-    file = Path(os.path.normpath(folder / (record.get("study_file") or "study.toml")))
+    file = Path(os.path.abspath(folder / (record.get("study_file") or "study.toml")))
     if not file.is_file():
         raise StudyError(
-            f"{folder}: expected the study file {file.absolute()}, found none; "
+            f"{folder}: expected the study file {file}, found none; "
             "rsei run with the file where it is now, and with this folder as study.out, tells it"
         )
     return load(file)
