@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from ..sources.geotiff import Form, write_cog
 from .layers import Ground
 
-PIXEL = 72
-"""Bytes of a pixel of a map of three bands while it is packed; 59 were measured."""
+PIXEL = 90
+"""Bytes of a pixel of a map of three bands while GDAL packs it in memory. Of 4 million pixels of
+noise 81 were measured."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,10 @@ class Canvas:
         return self.bands[name][rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
     def write(self, path: Path) -> None:
-        """Write it as a COG."""
+        """Write it as a COG, and let go of it."""
         names = tuple(self.bands)
-        layers = np.stack([band.astype(np.float32) for band in self.bands.values()])
+        layers = np.empty((len(names), *self.ground.window.shape), np.float32)
+        for layer, name in zip(layers, names, strict=True):
+            layer[:] = self.bands.pop(name)
         form = Form(names, units=("1",) * len(names))
         write_cog(path, layers, self.ground.lattice, self.ground.window, form)

@@ -14,9 +14,9 @@ from .layers import ALGORITHM, PROGRAM, LayerTask
 from .outlines import mines_of
 from .store import Draft, Key, Store
 
-PIXEL = 64
+PIXEL = 72
 """Bytes of a pixel of the grid with its margin: twice the ways, as whole numbers, whether it is
-free, share and sea. Of 4 million pixels 59 were measured at most, beside the program."""
+free, share and sea. Of 4 million pixels 63 were measured at most, beside the program."""
 
 WAYS = 64
 """Bytes of a pixel of that grid on a GPU: its way as an int64 and a corner's, what it is to a way,
