@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from ..sources.grids import LONLAT, SINUSOIDAL_500M, Window, tile_window, tiles
-from .findings import Site, moved
+from .findings import Site, moved, on_globe
 from .maps import Sheet, graticule, north_arrow, scale_bar
 from .style import FAINT, INK, MINES, RSEI_MAP, TWO_COLUMNS, Look, drawable, figure, styled
 
@@ -32,7 +32,12 @@ def locator(sites: Sequence[Site], tiled: bool = True) -> Figure:
     box = shapely.union_all([shapely.box(*outline.bounds) for outline in outlines])
     west, south, east, north = box.bounds
     margin = max(1.2, 0.18 * max(east - west, north - south))
-    wide = west - margin, south - margin, east + margin, north + margin
+    wide = (
+        max(west - margin, -180.0),
+        max(south - margin, -90.0),
+        min(east + margin, 180.0),
+        min(north + margin, 90.0),
+    )
     sheet = _sheet(*wide)
     blank = np.full(sheet.shape, np.nan, np.float32)
     with styled():
@@ -57,7 +62,8 @@ def _sheet(west: float, south: float, east: float, north: float) -> Sheet:
     lon, lat = (west + east) / 2, (south + north) / 2
     crs = f"+proj=laea +lat_0={lat:.4f} +lon_0={lon:.4f} +datum=WGS84 +units=m +no_defs"
     edge = shapely.segmentize(shapely.box(west, south, east, north), 0.2)
-    x, y = shapely.get_coordinates(moved(edge, LONLAT, crs)).T
+    at = shapely.get_coordinates(moved(edge, LONLAT, crs))
+    x, y = at[np.isfinite(at).all(axis=1)].T  # the other side of the globe has no place
     step = max(np.ptp(x), np.ptp(y)) / 400
     shape = int(np.ceil(np.ptp(y) / step)), int(np.ceil(np.ptp(x) / step))
     return Sheet(crs, Affine(step, 0, x.min(), 0, -step, y.max()), shape)
@@ -86,8 +92,9 @@ def _tiles(axes: Axes, sheet: Sheet, wide: tuple[float, float, float, float]) ->
     for name in tiles(SINUSOIDAL_500M.bounding(*there.bounds)):
         window: Window = tile_window(name)
         edge = shapely.segmentize(shapely.box(*SINUSOIDAL_500M.bounds(window)), 20_000)
+        edge = on_globe(edge, SINUSOIDAL_500M.crs)
         shape = moved(edge, SINUSOIDAL_500M.crs, sheet.crs)
-        if not np.isfinite(shapely.get_coordinates(shape)).all():
+        if shape.is_empty or not np.isfinite(shapely.get_coordinates(shape)).all():
             continue
         x, y = shapely.get_coordinates(shape).T
         axes.plot(x, y, color="#6d8fa6", lw=0.8, ls=(0, (4, 2)), zorder=1)

@@ -5,12 +5,13 @@ import math
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import rasterio.crs
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from shapely.geometry.base import BaseGeometry
 from ..sources.areas import Area, areas
 from ..sources.errors import RseiError
 from ..sources.geotiff import stored_transform
-from ..sources.grids import LONLAT, carrier
+from ..sources.grids import LONLAT, SINUSOIDAL, carrier
 from ..sources.rasterfiles import opened_tiff
 from ..sources.vectors import read as read_vectors
 from .tables import TABLES
@@ -270,9 +271,26 @@ def _frame(name: str | None, base: Path) -> Any:
 
 def in_degrees(shape: BaseGeometry, crs: str) -> BaseGeometry:
     """A geometry in longitude and latitude, its long edges cut so that they bend."""
+    shape = on_globe(shape, crs)
     west, south, east, north = shape.bounds
     step = max(east - west, north - south) / DENSE
     return moved(shapely.segmentize(shape, step) if step > 0 else shape, crs, LONLAT)
+
+
+def on_globe(shape: BaseGeometry, crs: str) -> BaseGeometry:
+    """A geometry without what lies beyond the edge of the globe, on the products' grid.
+
+    Tiles reach over it, and degrees would bring that back on the globe's other side.
+    """
+    same = rasterio.crs.CRS.from_user_input(crs) == rasterio.crs.CRS.from_user_input(SINUSOIDAL)
+    return shapely.intersection(shape, _globe()) if same else shape
+
+
+@cache
+def _globe() -> BaseGeometry:
+    """The outline of the globe on the products' grid, m."""
+    edge = shapely.box(-179.9999, -90, 179.9999, 90)
+    return moved(shapely.segmentize(edge, 0.25), LONLAT, SINUSOIDAL)
 
 
 def moved(shape: BaseGeometry, source: str, target: str) -> BaseGeometry:

@@ -164,10 +164,14 @@ def graticule(axes: Axes, sheet: Sheet, ticks: int = 4) -> None:
     x, y = left + along * (right - left), bottom + along * (top - bottom)
     lon = sheet.degrees.transform(x, np.full_like(x, bottom))[0]
     lat = sheet.degrees.transform(np.full_like(y, left), y)[1]
-    lons, east = marks(lon, "EW", ticks)
-    lats, north = marks(lat, "NS", ticks)
-    axes.set_xticks(np.interp(lons, lon, x), east)
-    axes.set_yticks(np.interp(lats, lat, y), north, rotation=90, va="center")
+    # The corners of a sheet of half the globe lie beyond it.
+    known_x, known_y = np.isfinite(lon), np.isfinite(lat)
+    if known_x.any():
+        lons, east = marks(lon[known_x], "EW", ticks)
+        axes.set_xticks(np.interp(lons, lon[known_x], x[known_x]), east)
+    if known_y.any():
+        lats, north = marks(lat[known_y], "NS", ticks)
+        axes.set_yticks(np.interp(lats, lat[known_y], y[known_y]), north, rotation=90, va="center")
     axes.tick_params(length=2.5, labelsize=6.5, pad=2)
 
 

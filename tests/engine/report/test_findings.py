@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Maps of an area by tiles put together, against one raster cut into larger pixels one by one."""
+"""Maps of an area by tiles put together, against one raster cut into larger pixels one by one.
+
+And the outline of tiles that reach over the edge of the globe.
+"""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
+import shapely
 
-from rsei.engine.report.findings import read_layer
+from rsei.engine.report.figures_study import locator
+from rsei.engine.report.findings import Site, in_degrees, read_layer
+from rsei.engine.report.style import saved
 from rsei.engine.sources.geotiff import Form, write_geotiff
-from rsei.engine.sources.grids import SINUSOIDAL_500M, Window
+from rsei.engine.sources.grids import SINUSOIDAL_500M, Window, tile_window
 
 WHOLE = Window(900, 4800, 23, 31)
 """Pixels that the tiles lie in; the last of them is left out."""
@@ -58,3 +64,15 @@ def test_tiles_put_together_are_means_of_their_pixels(
     assert (found.transform.a, found.transform.e) == pytest.approx(
         (corner.a * times, corner.e * times)
     )
+
+
+def test_tiles_at_the_edge_of_the_globe_end_there(tmp_path: Path) -> None:
+    """At 60 degrees north the eastern side of h27v03 would be 200 degrees east."""
+    tile = shapely.box(*SINUSOIDAL_500M.bounds(tile_window("h27v03")))
+    outline = in_degrees(tile, SINUSOIDAL_500M.crs)
+    west, south, east, north = outline.bounds
+    assert (south, north) == pytest.approx((50, 60), abs=1e-3)
+    assert west == pytest.approx(90 / np.cos(np.radians(50)), abs=1e-3)
+    assert east == pytest.approx(180, abs=1e-3)
+    site = Site(tmp_path, "East", "east", (2001,), outline, ())
+    assert saved(locator([site]), "png").startswith(b"\x89PNG")
