@@ -23,8 +23,9 @@ from ..sources.grids import Lattice
 from ..sources.rasters import on_lattice
 from ..sources.tiled import Tiled
 from .driver_settings import DriverRaster
-from .layers import PROGRAM, Ground, LayerTask, RasterLayer, grounds
+from .layers import PROGRAM, Ground, LayerTask, grounds
 from .nearness import MineLayers
+from .rasterlayers import RasterLayer
 from .store import Draft, Key, Marker, Store
 from .survey import Survey
 from .tasks import committed, need

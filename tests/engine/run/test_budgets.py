@@ -26,9 +26,9 @@ from rsei.engine.run.budgets import on_card, refusal, shared
 from rsei.engine.run.composites import composite_tasks
 from rsei.engine.run.driver_settings import DriverRaster
 from rsei.engine.run.forests import ForestTask
-from rsei.engine.run.layers import RasterLayer
 from rsei.engine.run.nearness import MineLayers
 from rsei.engine.run.partials import partial_tasks
+from rsei.engine.run.rasterlayers import RasterLayer
 from rsei.engine.run.store import Store
 from rsei.engine.run.survey import survey
 from rsei.engine.run.tasks import lighter

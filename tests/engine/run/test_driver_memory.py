@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rsei.engine.run import layers
+from rsei.engine.run import rasterlayers
 from rsei.engine.run.driver_settings import DriverLayers, DriverRaster
 from rsei.engine.run.driving import layers_of
 from rsei.engine.run.layers import PROGRAM
@@ -71,7 +71,7 @@ def test_strips_of_a_layer_do_not_show(rows: int, which: int, folder: Path, tmp_
     found = []
     for size in (rows, 256):
         store = Store(tmp_path / f"{size}-{len(list(tmp_path.iterdir()))}")
-        with patch.object(layers, "ROWS", size):
+        with patch.object(rasterlayers, "ROWS", size):
             marker = carry_out(task, store).marker
         found.append(((store.folder / task.files[0]).read_bytes(), marker.payload))
     assert found[0] == found[1]
