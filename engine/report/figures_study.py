@@ -91,8 +91,8 @@ def _tiles(axes: Axes, sheet: Sheet, wide: tuple[float, float, float, float]) ->
     there = moved(corner, LONLAT, SINUSOIDAL_500M.crs)
     for name in tiles(SINUSOIDAL_500M.bounding(*there.bounds)):
         window: Window = tile_window(name)
-        edge = shapely.segmentize(shapely.box(*SINUSOIDAL_500M.bounds(window)), 20_000)
-        edge = on_globe(edge, SINUSOIDAL_500M.crs)
+        whole = shapely.segmentize(shapely.box(*SINUSOIDAL_500M.bounds(window)), 20_000)
+        edge = on_globe(whole, SINUSOIDAL_500M.crs)
         shape = moved(edge, SINUSOIDAL_500M.crs, sheet.crs)
         if shape.is_empty or not np.isfinite(shapely.get_coordinates(shape)).all():
             continue

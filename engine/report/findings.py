@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import rasterio.crs
+import rasterio
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
@@ -120,7 +120,8 @@ def read_layer(paths: tuple[Path, ...], band: int, most: int = SEEN) -> Layer:
 def _put_together(paths: tuple[Path, ...], band: int, most: int) -> Layer:
     """Rasters of one grid as one, its pixels as many times larger as it takes: means of theirs."""
     with ExitStack() as stack:
-        tiles, places = [], []
+        tiles: list[rasterio.DatasetReader] = []
+        places: list[Affine] = []
         for path in paths:
             place = stored_transform(path)
             # The coordinate system of one is that of all, and takes most of the time to open.

@@ -142,7 +142,8 @@ def saved(drawing: Figure, kind: str) -> bytes:
             drawing.set_layout_engine(None)
         if kind == "png":
             drawing.set_dpi(RULES["savefig.dpi"])
-            data, (width, height) = FigureCanvasAgg(drawing).print_to_buffer()
+            canvas: Any = FigureCanvasAgg(drawing)
+            data, (width, height) = canvas.print_to_buffer()
             return png(np.frombuffer(data, np.uint8).reshape(height, width, 4), drawing.dpi)
         undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
         drawing.savefig(buffer, format=kind, metadata=undated)
