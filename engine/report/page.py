@@ -57,15 +57,20 @@ def page(findings: Findings) -> bytes:
     Many areas share its size: their pictures are then coarser, and the figures' files are not.
     """
     clear = clear_shares(findings)
-    html, text, drawn = b"", "", 0.0
+    html, text, drawn, hopeless = b"", "", 0.0, 0.0
     for fineness, width, quality in DETAILS:
         if fineness != drawn:
             text, drawn = _json(map_data(findings, fineness)), fineness
         if len(text) > LIMIT and fineness > DETAILS[-1][0]:
             continue  # whatever becomes of the pictures
+        if hopeless == fineness:
+            hopeless = 0.0
+            continue
         html = _page(findings, Markup(text), clear, (width, quality))
         if len(html) <= LIMIT:
             break
+        # The next coarser pictures save a third at most, and take a while to make.
+        hopeless = fineness if len(html) > 1.5 * LIMIT else 0.0
     return html
 
 
