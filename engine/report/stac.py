@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def item(
     first, last = seasons(findings.settings, epoch)
     found = pystac.Item(
         id="-".join(filter(None, (site.slug, str(epoch), tile))),
-        geometry=json.loads(shapely.to_geojson(_footprint(whole, site, bool(tile)))),
+        geometry=json.loads(shapely.to_geojson(_footprint(whole, site.outline, bool(tile)))),
         bbox=[round(float(edge), 6) for edge in bounds],
         datetime=None,
         properties=grid
@@ -126,11 +127,12 @@ def item(
     return found
 
 
-def _footprint(whole: BaseGeometry, site: Site, tiled: bool) -> BaseGeometry:
+@lru_cache(maxsize=1 << 10)  # the same at each epoch, and a nation's outline takes a while
+def _footprint(whole: BaseGeometry, outline: BaseGeometry | None, tiled: bool) -> BaseGeometry:
     """What of the area a map holds, in degrees, coarse; its whole rectangle where none is known."""
-    shape = whole if site.outline is None else site.outline
-    if tiled and site.outline is not None:
-        part = shapely.intersection(shapely.make_valid(site.outline), whole)
+    shape = whole if outline is None else outline
+    if tiled and outline is not None:
+        part = shapely.intersection(shapely.make_valid(outline), whole)
         shape = whole if part.is_empty or shapely.get_dimensions(part) < 2 else part
     return shapely.set_precision(shapely.simplify(shape, 0.0006), 1e-5, mode="pointwise")
 
