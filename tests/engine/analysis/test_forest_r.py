@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The forest beside R's randomForest on the same rows; skipped where R is not installed."""
 
-import importlib.util
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,14 @@ from rsei.engine.analysis.forest import ForestSettings, split
 
 pytestmark = pytest.mark.slow
 
-SCRIPT = Path(__file__).parents[3] / "benchmarks" / "bench_r.py"
+BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 
 
 @pytest.fixture(scope="module")
 def bench() -> Any:
-    spec = importlib.util.spec_from_file_location("bench_r", SCRIPT)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(BENCHMARKS))  # as Python does for a script
+        module = importlib.import_module("bench_r")
     if not module.has_r():
         pytest.skip("R's randomForest is not installed: apt-get install r-cran-randomforest")
     return module
