@@ -263,8 +263,8 @@ def _pinned(size: int) -> NDArray[np.uint8]:
 
 
 PAGEABLE = Blocks(lambda size: np.empty(size, np.uint8))
-"""Memory for the cores. A page that is touched first is cleared by the system before: where a year
-is decoded and added, new memory each time was a third of all that took."""
+"""Memory for the cores. The system clears each page that is touched for the first time: new memory
+for each year took a third of the time of decoding and adding it."""
 
 PINNED = Blocks(_pinned)
 """Memory that a GPU copies from while the cores go on, for CuPy: to pin a GB takes as long as to

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from rsei.engine.run import upkeep
 from rsei.engine.run.disk import Disk, explained, host, temporary, writer
-from rsei.engine.run.store import Key, Marker, Store, differences
+from rsei.engine.run.store import Key, Marker, Store
 from rsei.engine.sources.errors import MachineError, StudyError
 
 CRASHES = Path(__file__).with_name("crashes.py")
@@ -351,27 +351,6 @@ def test_a_folder_that_cannot_be_written_is_explained(folder: str) -> None:
     refusal = pytest.raises(MachineError, match=rf"{folder}: could not make this folder .*: ")
     with refusal, upkeep.joined(Store(Path(folder)), settings()):
         pass
-
-
-def test_differences_are_sorted_lines() -> None:
-    before = {"a": {"b": 1, "c": {}}, "d": [1]}
-    assert differences(before, before) == []
-    assert differences(before, {"a": {"b": 1.5}, "d": [2]}) == [
-        "a.b: 1 -> 1.5",
-        "a.c: removed ({})",
-        "d: [1] -> [2]",
-    ]
-
-
-def test_the_difference_of_long_lists_is_what_came_and_went() -> None:
-    days = [["MOD09A1", f"{year}-06-01", "present"] for year in range(2000, 2024)]
-    assert differences({"days": days}, {"days": [*days[1:], ["MOD09A1", "2024-06-01", "bad"]]}) == [
-        'days: 1 fewer, such as ["MOD09A1", "2000-06-01", "present"]; '
-        '1 more, such as ["MOD09A1", "2024-06-01", "bad"]'
-    ]
-    assert differences({"days": days}, {"days": days[::-1]}) == ["days: another order"]
-    (line,) = differences({"name": "x" * 500}, {"name": "y"})
-    assert line.endswith('... -> "y"') and len(line) < 130
 
 
 def test_half_a_line_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
