@@ -8,7 +8,7 @@ Source: W3C, Portable Network Graphics (PNG) Specification, second edition.
 import struct
 import zlib
 
-import deflate
+import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,7 +31,7 @@ def png(pixels: NDArray[np.uint8], dpi: float) -> bytes:
     parts = {
         b"IHDR": struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0),
         b"pHYs": struct.pack(">IIB", resolution, resolution, 1),
-        b"IDAT": deflate.zlib_compress(lines.tobytes(), LEVEL),
+        b"IDAT": imagecodecs.deflate_encode(lines, LEVEL),
         b"IEND": b"",
     }
     return SIGNATURE + b"".join(_chunk(kind, data) for kind, data in parts.items())

@@ -140,9 +140,9 @@ def test_chunks_outside_a_window_are_not_inflated(
     inflated: list[int] = []
     genuine = hdf4._inflate
 
-    def counted(data: bytes | memoryview, size: int) -> bytes:
-        inflated.append(size)
-        return genuine(data, size)
+    def counted(data: bytes | memoryview, room: NDArray[np.uint8]) -> int:
+        inflated.append(len(room))
+        return genuine(data, room)
 
     monkeypatch.setattr(hdf4, "_inflate", counted)
     with HDF4File(real_data / "granules" / GRANULES[1]) as file:
