@@ -21,6 +21,7 @@ from .canvas import Canvas
 from .layers import Ground, grounds
 from .pipeline import recorded
 from .reading import load
+from .store import Store
 from .study import Study
 from .survey import survey
 
@@ -111,7 +112,8 @@ def apply(origin: Origin, study: Study, folder: Path) -> tuple[Application, ...]
     if not path.is_file():
         raise StudyError(f"{path}: expected the drivers' table, found none; run {study.file} first")
     folder.mkdir(parents=True, exist_ok=True)
-    return tuple(_applied(origin, path, ground, folder) for ground in grounds(survey(study)))
+    store = Store(study.study.out)
+    return tuple(_applied(origin, path, ground, folder) for ground in grounds(survey(study, store)))
 
 
 def _applied(origin: Origin, path: Path, ground: Ground, folder: Path) -> Application:

@@ -68,8 +68,8 @@ def plan(study: Study) -> Plan:
 
     Raises RseiError for whatever would end the run before its first task.
     """
-    found = survey(study)
     store = Store(study.study.out)
+    found = survey(study, store)
     processor = choice(study.compute.device, _size(found))
     card = device_memory(processor.device, study.compute.device_memory_bytes)
     waves = _waves(on_card(found, card), store, processor.device)
@@ -159,7 +159,7 @@ def run(study: Study, options: RunOptions, progress: Progress, stop: Stop | None
     stop = stop or Stop()
     store = Store(study.study.out, versions())
     with joined(store, study.resolved()):
-        found = shared(survey(study), options.workers)
+        found = shared(survey(study, store), options.workers)
         processor = choice(options.device or study.compute.device, _size(found))
         card = device_memory(processor.device, study.compute.device_memory_bytes)
         found = on_card(found, card)
@@ -212,7 +212,7 @@ def status(folder: Path, why: bool) -> Status:
     """
     study = recorded(folder)
     store = Store(folder)
-    found = survey(study)
+    found = survey(study, store)
     done: dict[str, list[int]] = {}
     missing: list[str] = []
     reasons: list[tuple[str, tuple[str, ...]]] = []

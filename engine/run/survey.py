@@ -2,20 +2,24 @@
 """What there is to work on: areas on the study's grid, and granules by tile and year."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 from ..index.season import Season
 from ..sources.catalogues import ROLES
-from ..sources.errors import GridError, InputError
+from ..sources.errors import GridError, InputError, MachineError
 from ..sources.granules import BadGranule, Catalogue, Granule, catalogue
 from ..sources.grids import Lattice, Window
+from ..sources.headers import Headers
 from ..sources.located import name_of
 from ..sources.products import products
 from .places import Place as Place
 from .places import places
+from .store import Store
 from .study import Study
+from .upkeep import HEADERS
 
 
 @dataclass(frozen=True)
@@ -137,14 +141,14 @@ def roles(study: Study) -> tuple[str, ...]:
     return tuple(role for role in ROLES if wanted[role])
 
 
-def survey(study: Study) -> Survey:
+def survey(study: Study, store: Store | None = None) -> Survey:
     """What a study has to work on; reads names, headers and boundaries, no pixel.
 
+    Headers that were read before are known to ``store``, if it is a run folder that is there.
     Raises InputError: no granule of the season, unrelated grids, an area outside the tiles, an
     epoch without any granule.
     """
-    chosen = study.granules
-    found = catalogue(chosen.path, chosen.collection, chosen.mixed_collections)
+    found = _catalogue(study, store)
     years, wanted = study.years(), roles(study)
     period = study.granules.calendar
     used = [g for g in found.granules if _belongs(g, study, wanted)]
@@ -160,6 +164,20 @@ def survey(study: Study) -> Survey:
     bad = tuple(b for b in found.bad if _concerns(b, study, wanted, period))
     warnings += _thin_years(study, shelves)
     return Survey(study, lattice, coarse, found_places, shelves, found, bad, tuple(warnings))
+
+
+def _catalogue(study: Study, store: Store | None) -> Catalogue:
+    """What the folder of granules holds; the run folder keeps what was read of it, if it can."""
+    chosen = study.granules
+    data = None
+    with suppress(MachineError):
+        data = store.disk.read(store.folder / HEADERS) if store else None
+    headers = Headers.of(data, chosen.path)
+    found = catalogue(chosen.path, chosen.collection, chosen.mixed_collections, headers)
+    if store and headers.outdated and (store.folder / HEADERS).parent.is_dir():
+        with suppress(MachineError):
+            store.put(store.folder / HEADERS, headers.data)
+    return found
 
 
 def _belongs(granule: Granule, study: Study, wanted: tuple[str, ...]) -> bool:

@@ -20,10 +20,13 @@ RUN = "run.json"
 LIVE = "store/live"
 """Folder of a note for each process that is running a study in the folder."""
 
+HEADERS = "store/headers"
+"""What was read of the granules' headers: a cache, which may be removed at any time."""
+
 UNCOMMITTED = ("figures/", "stac/", "store/logs/", f"{MARKERS}/", f"{LIVE}/")
 """Folders whose files carry no marker: they hold times, or can be drawn again."""
 
-RECORDS = {RUN, "report.html", "quarantine.csv", "log.jsonl"}
+RECORDS = {RUN, HEADERS, "report.html", "quarantine.csv", "log.jsonl"}
 """Files without a marker, for the same reason."""
 
 

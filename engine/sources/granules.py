@@ -22,6 +22,7 @@ from . import eos, layerfiles, netcdf
 from .catalogues import ROLES, BadGranule, Catalogue, Granule
 from .errors import GranuleError, InputError
 from .grids import Window
+from .headers import Headers, state_of
 from .lattices import Lattices
 from .located import Format, Located, Name, Source, name_of
 from .products import Layer, Product, products
@@ -75,8 +76,13 @@ def _identity(folder: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def catalogue(folder: Path, collection: str = "061", mixed_collections: bool = False) -> Catalogue:
-    """The granules below ``folder``; no pixel is read.
+def catalogue(
+    folder: Path,
+    collection: str = "061",
+    mixed_collections: bool = False,
+    headers: Headers | None = None,
+) -> Catalogue:
+    """The granules below ``folder``; no pixel is read, and no header that ``headers`` knows.
 
     Of granules of one product, tile and date the newest production counts, one of ``collection``
     first. Raises GranuleError where there is no such folder, and for another collection unless
@@ -92,7 +98,7 @@ def catalogue(folder: Path, collection: str = "061", mixed_collections: bool = F
             named.append((path, name))
         else:
             skipped.append(path)
-    for (path, name), placed in zip(named, _each_located(named)):
+    for (path, name), placed in zip(named, _remembered(named, headers or Headers(folder))):
         if isinstance(placed, BadGranule) and products()[name.product].role in ROLES:
             bad.append(placed)
         elif isinstance(placed, BadGranule) or not placed:
@@ -104,6 +110,24 @@ def catalogue(folder: Path, collection: str = "061", mixed_collections: bool = F
     replaced: list[tuple[Path, Path]] = []
     granules = _newest(_granules(found, bad, replaced), collection, replaced)
     return Catalogue(tuple(granules), tuple(skipped), tuple(replaced), tuple(bad))
+
+
+def _remembered(
+    named: Sequence[tuple[Path, Name]], headers: Headers
+) -> Iterator[list[Located] | BadGranule]:
+    """What each file holds, in their order: from ``headers`` if it is there, else read and kept."""
+    states = [state_of(path) for path, _ in named]
+    known = [headers.find(*one, state) for one, state in zip(named, states)]
+    unread = [one for one, found in zip(named, known) if found is None]
+    reading = _each_located(unread)
+    for (path, _), state, found in zip(named, states, known):
+        if found is not None:
+            yield found
+            continue
+        placed = next(reading)
+        if not isinstance(placed, BadGranule):
+            headers.keep(path, state, placed)
+        yield placed
 
 
 def _each_located(named: Sequence[tuple[Path, Name]]) -> Iterator[list[Located] | BadGranule]:
