@@ -134,7 +134,7 @@ def run(
 
 def print_outcome(outcome: "Outcome") -> None:
     """Print what a run did, for people: first its numbers, last what is wrong with them."""
-    from ..engine.run.reporting import headline
+    from ..engine.run.headline import headline
 
     found = headline(outcome.out)
     if outcome.complete and found.means:

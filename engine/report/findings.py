@@ -23,8 +23,7 @@ from ..sources.geotiff import stored_transform
 from ..sources.grids import LONLAT, SINUSOIDAL, carrier
 from ..sources.rasterfiles import opened_tiff
 from ..sources.vectors import read as read_vectors
-from .tables import TABLES
-from .tabular import read as read_table
+from .contents import RunTables
 
 DENSE = 200
 """Parts of a boundary's extent between two points of its outline once it is in degrees."""
@@ -185,12 +184,7 @@ class Findings:
     @cached_property
     def tables(self) -> Mapping[str, pd.DataFrame]:
         """The tables that the run has, by name; epochs are text, as some are ``all``."""
-        paths = {name: self.folder / table.file for name, table in TABLES.items()}
-        return {
-            name: with_text_epochs(read_table(path, name))
-            for name, path in paths.items()
-            if path.is_file()
-        }
+        return RunTables(self.folder)
 
     def of(self, name: str, area: str | None = None) -> pd.DataFrame | None:
         """The rows of a table, of one area if one is named; None where there are none."""
@@ -198,12 +192,6 @@ class Findings:
         if table is not None and area is not None:
             table = table[table["area"] == area].reset_index(drop=True)
         return None if table is None or table.empty else table
-
-
-def with_text_epochs(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with its epochs as text."""
-    names = [n for n in ("epoch", "from_epoch", "to_epoch") if n in table.columns]
-    return table.assign(**{name: table[name].astype(str) for name in names})
 
 
 def sites(folder: Path, settings: Mapping[str, Any], base: Path) -> tuple[Site, ...]:

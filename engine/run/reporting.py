@@ -2,8 +2,10 @@
 """Stage ``report``: figures, page, catalogue and README, from what the run has committed."""
 
 import csv
+import gc
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,6 @@ from ..report.findings import Findings, sites
 from ..report.page import page
 from ..report.published import fingerprint
 from ..report.rasters import for_a_gis
-from ..report.tables import TABLES as DESCRIBED
-from ..report.tabular import read as read_table
-from ..report.wording import comparison
 from ..sources.errors import InputError, StudyError
 from .journal import QUARANTINE
 from .ledger import ledger
@@ -46,7 +45,8 @@ def findings(store: Store, whole: bool = True) -> Findings:
     record = ledger(store)
     if record is None:
         raise StudyError(f"{store.folder}: expected {RUN}, found none; run the study again")
-    record = {**record, **(_committed(store, record) if whole else {})}
+    versions = {"versions": record["versions"] or dict(store.versions)}
+    record = {**record, **versions, **(_committed(store, record) if whole else {})}
     base = (store.folder / (record["study_file"] or "study.toml")).parent
     return Findings(store.folder, record, sites(store.folder, record["settings"], base))
 
@@ -67,7 +67,6 @@ def _committed(store: Store, record: Mapping[str, Any]) -> dict[str, Any]:
         "granules": granules,
         "warnings": list(dict.fromkeys(said)),
         "quarantined": sorted(left.items()),
-        "versions": record["versions"] or dict(store.versions),
     }
 
 
@@ -92,13 +91,8 @@ class ReportTask:
     """The artefact within the stage."""
 
     def key(self, store: Store) -> Key:
-        """Everything the run has committed before, and its settings."""
-        keys = {
-            f"{marker.stage} {marker.name}": marker.key
-            for stage in ("composite", "reduce", "project", "write", "analyse")
-            for marker in store.markers(stage)
-        }
-        keys[TABLES] = need(store, *TABLES.split(" ", 1)).key
+        """The tables, whose key names everything the run has committed before; its settings."""
+        keys = {TABLES: need(store, *TABLES.split(" ", 1)).key}
         settings = (ledger(store) or {}).get("settings", {})
         return Key(self.stage, self.name, ALGORITHM, {"study": _digestible(settings)}, keys)
 
@@ -137,51 +131,45 @@ class FiguresTask(ReportTask):
         site = next((one for one in found.sites if one.slug == self.slug), None)
         if site is None:
             raise InputError(f"{self.slug}: expected a map of at least one epoch, found none")
-        names = set()
-        for drawn in figures.of_an_area(found, site, self.kinds):
-            names.add(drawn.sketch.name)
-            for kind, data in drawn.files.items():
-                name = f"figures/{self.slug}/{drawn.sketch.name}.{kind}"
-                if name in draft.paths:
-                    draft.paths[name].write_bytes(data)
-                else:
-                    store.put(store.folder / name, data)
+        folder = f"figures/{self.slug}"
+        with quick_collections():
+            names = _put(store, draft, folder, figures.of_an_area(found, site, self.kinds))
         for name, data in for_a_gis(site):
             store.also(draft, name, data)
-        withdrawn(store, f"figures/{self.slug}", figures.OF_AN_AREA, names)
+        withdrawn(store, folder, figures.OF_AN_AREA, names)
         draft.payload["figures"] = sorted(names)
 
 
 @dataclass(frozen=True)
-class PageTask(ReportTask):
-    """The figures of the whole run, its page, its catalogue and its README."""
-
-    areas: tuple[FiguresTask, ...]
-    """The figures of each area, of which the page takes what there is."""
+class RunFiguresTask(ReportTask):
+    """The figures of the run as a whole."""
 
     kinds: tuple[str, ...] = figures.KINDS
     """Files of each figure."""
 
-    name = "page"
-    files = (PAGE, README)
-
-    def key(self, store: Store) -> Key:
-        """As for figures, and the figures themselves."""
-        own = super().key(store)
-        drawn = {f"report {m.name}": m.key for m in store.markers("report") if m.name != self.name}
-        record = ledger(store)
-        drawn["published"] = fingerprint(store.folder, record) if record else ""
-        return Key(own.stage, own.name, own.algorithm, own.settings, {**own.inputs, **drawn})
+    name = "figures"
+    files = tuple(f"figures/flow.{kind}" for kind in figures.KINDS)
+    """The figure that every run has."""
 
     def make(self, store: Store, draft: Draft) -> None:
-        """Draw, write the page, and describe the rasters and the folder."""
-        found = findings(store)
-        names = set()
-        for drawn in figures.of_the_run(found, self.kinds):
-            names.add(drawn.sketch.name)
-            for kind, data in drawn.files.items():
-                store.put(store.folder / f"figures/{drawn.sketch.name}.{kind}", data)
+        """Draw each figure that the run has reason for."""
+        found = findings(store, whole=False)
+        with quick_collections():
+            names = _put(store, draft, "figures", figures.of_the_run(found, self.kinds))
         withdrawn(store, "figures", figures.OF_THE_RUN, names)
+        draft.payload["figures"] = sorted(names)
+
+
+@dataclass(frozen=True)
+class CatalogueTask(ReportTask):
+    """The catalogue of the run's rasters, and what it found of places as layers for a GIS."""
+
+    name = "catalogue"
+    files = ()
+
+    def make(self, store: Store, draft: Draft) -> None:
+        """Describe each raster, and write each layer that there is reason for."""
+        found = findings(store, whole=False)
         if found.sites:
             self._catalogue(store, found)
         for name, layer in vectors.files(found):
@@ -189,9 +177,6 @@ class PageTask(ReportTask):
                 store.also(draft, name, layer)
             elif (store.folder / name).is_file():
                 store.disk.remove(store.folder / name)
-        draft.paths[PAGE].write_bytes(page(found))
-        draft.paths[README].write_bytes(guide.readme(found))
-        draft.payload["areas"] = [site.slug for site in found.sites]
 
     def _catalogue(self, store: Store, found: Findings) -> None:
         stored = {
@@ -206,6 +191,57 @@ class PageTask(ReportTask):
         store.put(store.folder / "stac/items.parquet", stac.index(files))
 
 
+@dataclass(frozen=True)
+class PageTask(ReportTask):
+    """The page, and the README."""
+
+    name = "page"
+    files = (PAGE, README)
+
+    def key(self, store: Store) -> Key:
+        """As for figures, and the figures themselves."""
+        own = super().key(store)
+        drawn = {f"report {m.name}": m.key for m in store.markers("report") if m.name != self.name}
+        record = ledger(store)
+        drawn["published"] = fingerprint(store.folder, record) if record else ""
+        return Key(own.stage, own.name, own.algorithm, own.settings, {**own.inputs, **drawn})
+
+    def make(self, store: Store, draft: Draft) -> None:
+        """Write both, with whatever figures there are."""
+        found = findings(store)
+        draft.paths[PAGE].write_bytes(page(found))
+        draft.paths[README].write_bytes(guide.readme(found))
+        draft.payload["areas"] = [site.slug for site in found.sites]
+
+
+@contextmanager
+def quick_collections() -> Iterator[None]:
+    """Leave what is there now to itself when Python looks for objects that nobody holds.
+
+    A figure is made of many thousands, so it looks often: among them and all that was imported it
+    took a sixth of the time.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def _put(store: Store, draft: Draft, folder: str, drawings: Iterable[figures.Drawn]) -> set[str]:
+    """Write the files of figures, those that the draft awaits to it; names of the figures."""
+    names = set()
+    for drawn in drawings:
+        names.add(drawn.sketch.name)
+        for kind, data in drawn.files.items():
+            name = f"{folder}/{drawn.sketch.name}.{kind}"
+            if name in draft.paths:
+                draft.paths[name].write_bytes(data)
+            else:
+                store.put(store.folder / name, data)
+    return names
+
+
 def withdrawn(
     store: Store, folder: str, sketches: Sequence[figures.Sketch], kept: set[str]
 ) -> None:
@@ -217,14 +253,20 @@ def withdrawn(
                 store.disk.remove(path)
 
 
-def figure_tasks(survey: Survey, device: str) -> tuple[FiguresTask, ...]:
-    """The figures of each area: the first wave of the stage."""
-    return tuple(FiguresTask(place.area.slug) for place in survey.places)
+def figure_tasks(survey: Survey, device: str) -> tuple[Task, ...]:
+    """All that needs no figures: the first wave of the stage."""
+    return drawing_tasks([place.area.slug for place in survey.places])
+
+
+def drawing_tasks(slugs: Sequence[str], kinds: tuple[str, ...] = figures.KINDS) -> tuple[Task, ...]:
+    """The figures of each area and of the run, and its catalogue."""
+    areas = (FiguresTask(slug, kinds) for slug in slugs)
+    return (CatalogueTask(), *areas, RunFiguresTask(kinds))
 
 
 def page_tasks(survey: Survey, device: str) -> tuple[PageTask, ...]:
     """The page: the second wave, since it shows the figures."""
-    return (PageTask(figure_tasks(survey, device)),)
+    return (PageTask(),)
 
 
 def report(folder: Path, progress: Progress, pdf: bool = False) -> Path:
@@ -239,37 +281,10 @@ def report(folder: Path, progress: Progress, pdf: bool = False) -> Path:
     if store.marker(*TABLES.split(" ", 1)) is None:
         raise StudyError(f"{folder}: expected the tables of a run, found none; run the study first")
     kinds = (*figures.KINDS, figures.PDF) if pdf else figures.KINDS
-    areas = tuple(FiguresTask(site.slug, kinds) for site in found.sites)
-    tasks: tuple[Task, ...] = (*areas, PageTask(areas, kinds))
+    tasks = (*drawing_tasks([site.slug for site in found.sites], kinds), PageTask())
     progress.begin("report", len(tasks), 0)
     for task in tasks:
         with store.writing(task.key(store), task.files) as draft:
             task.make(store, draft)
         progress.advance("report", 1, 0)
     return folder / PAGE
-
-
-@dataclass(frozen=True)
-class Headline:
-    """What a run comes to, in a few lines."""
-
-    epochs: tuple[str, ...]
-    """The epochs, by time."""
-
-    means: tuple[tuple[str, tuple[float | None, ...]], ...]
-    """Each area with its mean RSEI at each epoch."""
-
-    page: Path | None
-    """The page; None where it is not made."""
-
-
-def headline(folder: Path) -> Headline:
-    """What the run in ``folder`` comes to; empty where it has no tables yet."""
-    path = folder / DESCRIBED["series"].file
-    epochs, rows = comparison(read_table(path, "series") if path.is_file() else None)
-    page = folder / PAGE
-    return Headline(
-        tuple(epochs),
-        tuple((area, tuple(means)) for area, *means in rows),
-        page if page.is_file() else None,
-    )

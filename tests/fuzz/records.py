@@ -16,7 +16,7 @@ from granule_files import granule_name
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from rsei.engine.run import applying, pipeline, reading, reporting
+from rsei.engine.run import applying, headline, pipeline, reading
 from rsei.engine.run.opening import open_run
 from rsei.engine.run.skeleton import skeleton
 from rsei.engine.run.store import Key, Store
@@ -132,7 +132,7 @@ def look_at(run: Path) -> None:
     for look in (
         lambda: pipeline.status(run, why=True),
         lambda: verification(Store(run)),
-        lambda: reporting.headline(run),
+        lambda: headline.headline(run),
         lambda: open_run(run).rsei.mean().compute(),
         lambda: applying.saved(run, None),
     ):

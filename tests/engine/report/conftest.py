@@ -14,7 +14,8 @@ from reported import HOSTILE, PITS
 from rsei.engine.analysis import change, densities, grades, mines, rings, series
 from rsei.engine.analysis.stacks import Stack, parts_of
 from rsei.engine.report import figures
-from rsei.engine.report.findings import Findings, Site, with_text_epochs
+from rsei.engine.report.contents import with_text_epochs
+from rsei.engine.report.findings import Findings, Site
 from rsei.engine.report.page import page
 from rsei.engine.run import reporting
 from rsei.engine.run.store import Store

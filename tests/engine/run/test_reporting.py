@@ -60,14 +60,13 @@ def folder(file: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def tasks() -> tuple[Task, ...]:
-    areas = tuple(reporting.FiguresTask(slug) for slug in ("town", "other"))
-    return (*areas, reporting.PageTask(areas))
+    return (*reporting.drawing_tasks(("town", "other")), reporting.PageTask())
 
 
 @pytest.fixture(scope="module")
 def reported(folder: Path, tasks: tuple[Task, ...]) -> Path:
     """The run folder with its report, made by the stage's tasks."""
-    assert [carry_out(task, Store(folder)).fresh for task in tasks] == [True] * 3
+    assert [carry_out(task, Store(folder)).fresh for task in tasks] == [True] * 5
     return folder
 
 
@@ -85,11 +84,11 @@ def test_every_result_is_committed_and_hashed_again(reported: Path) -> None:
 
 def test_tasks_are_done_once(reported: Path, tasks: tuple[Task, ...]) -> None:
     store = Store(reported)
-    assert [carry_out(task, store).fresh for task in tasks] == [False] * 3
+    assert [carry_out(task, store).fresh for task in tasks] == [False] * 5
     for task in tasks:
         assert all((reported / name).is_file() for name in task.files)
     (reported / "report.html").unlink()
-    assert [carry_out(task, store).fresh for task in tasks] == [False, False, True]
+    assert [carry_out(task, store).fresh for task in tasks] == [*[False] * 4, True]
 
 
 def test_a_report_is_rebuilt_from_results_alone(reported: Path, file: Path) -> None:
