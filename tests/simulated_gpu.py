@@ -104,10 +104,12 @@ def installed() -> None:
 if __name__ == "__main__":
     assert os.environ["NUMBA_ENABLE_CUDASIM"] == "1"
     installed()
+    import simulated_threads
     import studies
 
     from rsei.kernels import launch
 
-    launch.THREADS, launch.BLOCKS = 64, 3  # whose threads are Python's
+    simulated_threads.installed()
+    launch.THREADS, launch.BLOCKS = simulated_threads.THREADS, simulated_threads.BLOCKS
     outcome = studies.run(Path(sys.argv[1]), until=sys.argv[2], device="cuda")
     assert not outcome.failed, outcome.failed

@@ -4,6 +4,7 @@
 import tomllib
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rsei.engine.run import pipeline, reading
@@ -32,11 +33,22 @@ def world() -> World:
     return World(WINDOW, demo_place().region, 7)
 
 
+@cache
+def granules() -> dict[str, bytes]:
+    """Each granule of every epoch, by its name: made once a process, for all studies."""
+    with TemporaryDirectory() as folder:
+        for product in PRODUCTS:
+            for _ in write_granules(Path(folder), product, world(), season_dates(product, EPOCHS)):
+                pass
+        return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+
+
 def write_all(folder: Path) -> Path:
     """Write the granules of every epoch into ``folder``; files that exist are kept."""
-    for product in PRODUCTS:
-        for _ in write_granules(folder, product, world(), season_dates(product, EPOCHS)):
-            pass
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in granules().items():
+        if not (folder / name).exists():
+            (folder / name).write_bytes(data)
     return folder
 
 
