@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from pyhdf.SD import SD
 from rasterio.windows import Window as Part
 
+from rsei.engine.index.composite import ReflectanceSum
 from rsei.engine.index.quality import Policy
 from rsei.engine.index.season import Season
 from rsei.engine.run.devices import processor
@@ -199,10 +200,11 @@ def main() -> None:
             carry_out(task, Store(Path(name, "run")))
             return Path(name, "run")
 
+        memory = np.empty(ReflectanceSum.room(WINDOW.shape), np.uint8)  # as a run keeps it
         dates = as_geotiffs(folder, Path(name, "geotiffs"))
         calls: dict[str, Callable[[], Any]] = {
             "rsei, committed": rsei,
-            "rsei, sums": lambda: task.added("reflectance")[0],
+            "rsei, sums": lambda: task.added("reflectance", memory)[0],
             "decode alone": lambda: decode(task),
             "pyhdf + NumPy loop": lambda: pyhdf_and_numpy(folder),
             "rasterio windows": lambda: rasterio_windows(dates),

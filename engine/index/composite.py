@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...kernels.averaging import means
 from ...kernels.launch import namespace
@@ -86,20 +87,34 @@ class _Sum:
 
     names: tuple[str, ...]
 
-    def __init__(self, shape: tuple[int, int], policy: Policy) -> None:
+    def __init__(
+        self, shape: tuple[int, int], policy: Policy, memory: NDArray[np.uint8] | None = None
+    ) -> None:
+        """Sums of a window of ``shape`` in ``memory``, ``room`` bytes, where dates are in NumPy."""
         self.shape = shape
         self.policy = policy
+        self._memory = memory
         self.observations = 0
         self._lost: dict[tuple[str, ...], Any] = {}
         self._sums: Any = None
         self._counts: Any = None
 
+    @classmethod
+    def room(cls, shape: tuple[int, int]) -> int:
+        """Bytes of the sums and counts of a window."""
+        return shape[0] * shape[1] * len(cls.names) * (np.int32().nbytes + np.uint8().nbytes)
+
     def _open(self, home: Any) -> None:
         """Make room in the library where the first dates live."""
         if self._sums is None:
-            size = self.shape[0] * self.shape[1]
-            self._sums = home.zeros((len(self.names), size), np.int32)
-            self._counts = home.zeros((len(self.names), size), np.uint8)
+            shape = len(self.names), self.shape[0] * self.shape[1]
+            if self._memory is None or home is not np:
+                self._sums, self._counts = home.zeros(shape, np.int32), home.zeros(shape, np.uint8)
+            else:
+                self._sums = np.ndarray(shape, np.int32, self._memory)
+                self._counts = np.ndarray(shape, np.uint8, self._memory, self._sums.nbytes)
+                self._sums[:] = 0
+                self._counts[:] = 0
 
     def _take(self, layers: Mapping[str, tuple[Any, str]]) -> list[Any]:
         """The layers as (T, ..., N) of their own kind. Raises InputError where one cannot be."""
@@ -151,8 +166,10 @@ class ReflectanceSum(_Sum):
 
     names = BANDS
 
-    def __init__(self, shape: tuple[int, int], policy: Policy) -> None:
-        super().__init__(shape, policy)
+    def __init__(
+        self, shape: tuple[int, int], policy: Policy, memory: NDArray[np.uint8] | None = None
+    ) -> None:
+        super().__init__(shape, policy, memory)
         self._rules = policy.bands()
 
     def add(self, bands: Any, state: Any, qc: Any, *, other_order: bool = False) -> None:
@@ -180,7 +197,8 @@ class ReflectanceSum(_Sum):
         lost, reasons = Counter(found.losses), self._rules.reasons
         whole = sum(lost[name] for name in dict.fromkeys(reasons[: self._rules.whole + 1]))
         offered = self.observations * self.shape[0] * self.shape[1] - whole
-        used = found.counts.sum(axis=(1, 2), dtype=np.int64).tolist()
+        rows = found.counts.sum(axis=2, dtype=np.uint32)  # twice as fast as at once in 64 bits
+        used = rows.sum(axis=1, dtype=np.int64).tolist()
         ranges = {
             f"range.{name}": offered - lost[f"qc.b{b + 1}"] - used[b]
             for b, name in enumerate(BANDS)
@@ -195,8 +213,10 @@ class GreennessSum(_Sum):
 
     names = ("ndvi",)
 
-    def __init__(self, shape: tuple[int, int], policy: Policy) -> None:
-        super().__init__(shape, policy)
+    def __init__(
+        self, shape: tuple[int, int], policy: Policy, memory: NDArray[np.uint8] | None = None
+    ) -> None:
+        super().__init__(shape, policy, memory)
         self._rules = policy.ndvi()
 
     def add(self, ndvi: Any, vi: Any, reliability: Any, *, other_order: bool = False) -> None:
@@ -216,8 +236,10 @@ class HeatSum(_Sum):
 
     names = ("lst", "view_time")
 
-    def __init__(self, shape: tuple[int, int], policy: Policy) -> None:
-        super().__init__(shape, policy)
+    def __init__(
+        self, shape: tuple[int, int], policy: Policy, memory: NDArray[np.uint8] | None = None
+    ) -> None:
+        super().__init__(shape, policy, memory)
         self._rules = policy.lst(), policy.view_time()
 
     def add(self, lst: Any, lst_qc: Any, view_time: Any, *, other_order: bool = False) -> None:

@@ -250,6 +250,18 @@ class Blocks:
         """Keep what nobody reads or writes any more for whoever asks next."""
         self._idle.append(block)
 
+    @contextmanager
+    def lent(self, size: int) -> Iterator[NDArray[np.uint8]]:
+        """``size`` bytes or more, holding anything, for as long as the context lasts.
+
+        Who borrows several opens one within the other: the next then has each in the same place.
+        """
+        block = self.take(size)
+        try:
+            yield block
+        finally:
+            self.put_back(block)
+
     def let_go(self) -> None:
         """Give up what is kept."""
         self._idle.clear()

@@ -22,7 +22,7 @@ from ..sources.geotiff import Form, read_geotiff, write_geotiff
 from ..sources.granules import Granule, read
 from ..sources.grids import Lattice, Window
 from ..sources.products import products
-from .devices import marked, on_host
+from .devices import PAGEABLE, marked, on_host
 from .store import Draft, Key, Store
 from .streaming import Layout, Stacks, streamed
 from .survey import Shelf, Survey
@@ -174,21 +174,30 @@ class PartialTask:
             "bad": [],
         }
         for role in self.roles:
-            partial, bad = self.added(role)
-            draft.payload["observations"][role] = partial.observations
-            draft.payload["losses"][role] = dict(partial.losses)
-            draft.payload["bad"] += bad
-            paths = [draft.paths[f"store/partials/{self.name}/{file}"] for file in FILES[role]]
-            lattice = self.coarse if role == "heat" and self.coarse else self.lattice
-            with marked("write"):
-                write_partial(paths, partial, lattice, self.window(role))
-            if draft.valid_pixels is None:
-                draft.valid_pixels = int(np.count_nonzero(partial.counts[0]))
+            with PAGEABLE.lent(SUMS[role].room(self.window(role).shape)) as memory:
+                self._make(role, draft, memory)
 
-    def added(self, role: str) -> tuple[Partial, list[dict[str, str]]]:
-        """The sums of a role's dates, and the granules that were left out."""
+    def _make(self, role: str, draft: Draft, memory: NDArray[np.uint8]) -> None:
+        partial, bad = self.added(role, memory)
+        draft.payload["observations"][role] = partial.observations
+        draft.payload["losses"][role] = dict(partial.losses)
+        draft.payload["bad"] += bad
+        paths = [draft.paths[f"store/partials/{self.name}/{file}"] for file in FILES[role]]
+        lattice = self.coarse if role == "heat" and self.coarse else self.lattice
+        with marked("write"):
+            write_partial(paths, partial, lattice, self.window(role))
+        if draft.valid_pixels is None:
+            draft.valid_pixels = int(np.count_nonzero(partial.counts[0]))
+
+    def added(
+        self, role: str, memory: NDArray[np.uint8] | None = None
+    ) -> tuple[Partial, list[dict[str, str]]]:
+        """The sums of a role's dates, and the granules that were left out.
+
+        Where the cores add, the sums lie in ``memory``, if that is given.
+        """
         window = self.window(role)
-        total = SUMS[role](window.shape, self.policy)
+        total = SUMS[role](window.shape, self.policy, memory)
         bad: list[dict[str, str]] = []
         other = swapped(self.shelf.granules[role])
         with closing(self.batches(role, window, bad, self.device)) as batches:

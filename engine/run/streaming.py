@@ -12,7 +12,7 @@ for it, each a room of the host's and its like on the device. Events keep the or
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from math import prod
 from typing import Any, Protocol
 
@@ -56,9 +56,8 @@ class Room(Protocol):
 class Here:
     """A room whose stacks are added where they are: by the cores, which nobody has to wait for."""
 
-    def __init__(self, layout: Layout) -> None:
-        self.block = PAGEABLE.take(_size(layout))
-        self.host = _laid_out(self.block, layout)
+    def __init__(self, layout: Layout, memory: NDArray[np.uint8]) -> None:
+        self.host = _laid_out(memory, layout)
 
     def emptied(self) -> None:
         """Nothing to wait for."""
@@ -77,11 +76,10 @@ class Here:
 class Across:
     """A room of pinned memory, and its like on a GPU."""
 
-    def __init__(self, layout: Layout, xp: Any, copies: Any) -> None:
+    def __init__(self, layout: Layout, memory: NDArray[np.uint8], xp: Any, copies: Any) -> None:
         self.copies = copies
         self.current = xp.cuda.get_current_stream()
-        self.block = PINNED.take(_size(layout))
-        self.host = _laid_out(self.block, layout)
+        self.host = _laid_out(memory, layout)
         self.device = {
             name: xp.empty(shape, dtype.newbyteorder("="))
             for name, (shape, dtype) in layout.items()
@@ -113,27 +111,24 @@ class Across:
 
 @contextmanager
 def _on_cores(layout: Layout, number: int, xp: Any) -> Iterator[Sequence[Room]]:
-    rooms = [Here(layout) for _ in range(number)]
-    try:
-        yield rooms
-    finally:
-        for room in reversed(rooms):  # the next has each in the same place
-            PAGEABLE.put_back(room.block)
+    with ExitStack() as stack:
+        blocks = [stack.enter_context(PAGEABLE.lent(_size(layout))) for _ in range(number)]
+        yield [Here(layout, block) for block in blocks]
 
 
 @contextmanager
 def _on_gpu(layout: Layout, number: int, xp: Any) -> Iterator[Sequence[Room]]:
     # One that does not wait for the legacy default stream, where CuPy calculates if not told other.
     copies = xp.cuda.Stream(non_blocking=True)
-    rooms = [Across(layout, xp, copies) for _ in range(number)]
-    try:
-        yield rooms
-    finally:
-        for room in rooms:
-            room.taken()  # or the memory would be given to others while something is copied to it
-        copies.synchronize()  # as would be the pinned memory
-        for room in reversed(rooms):
-            PINNED.put_back(room.block)
+    with ExitStack() as stack:
+        blocks = [stack.enter_context(PINNED.lent(_size(layout))) for _ in range(number)]
+        rooms = [Across(layout, block, xp, copies) for block in blocks]
+        try:
+            yield rooms
+        finally:
+            for room in rooms:
+                room.taken()  # or the memory would be given to others while it is copied to
+            copies.synchronize()  # as would be the pinned memory
 
 
 WAYS = {"cpu": _on_cores, "cuda": _on_gpu}

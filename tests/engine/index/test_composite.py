@@ -54,6 +54,24 @@ def by_bits(policy: Policy, word: str) -> dict[tuple[int, int], tuple[int, ...]]
     }
 
 
+@pytest.mark.parametrize("kind", [ReflectanceSum, GreennessSum, HeatSum])
+def test_what_stood_in_the_memory_of_the_sums_means_nothing(kind: Any) -> None:
+    layers = {
+        ReflectanceSum: reflectance(3, (12, 17)),
+        GreennessSum: tuple(np.ones((3, 12, 17), kind) for kind in ("i2", "u2", "i1")),
+        HeatSum: tuple(np.full((3, 12, 17), 9, kind) for kind in ("u2", "u1", "u1")),
+    }[kind]
+    memory = np.full(kind.room((12, 17)) + 64, 201, np.uint8)
+    own, lent = kind((12, 17), Policy()), kind((12, 17), Policy(), memory)
+    for total in (own, lent):
+        total.add(*layers)
+    mine, there = own.partial(), lent.partial()
+    assert np.array_equal(mine.sums, there.sums) and np.array_equal(mine.counts, there.counts)
+    assert mine.losses == there.losses
+    assert np.shares_memory(there.sums, memory) and np.shares_memory(there.counts, memory)
+    assert (memory[kind.room((12, 17)) :] == 201).all()
+
+
 def expected(layers: Layers, policy: Policy) -> tuple[NDArray[Any], NDArray[Any]]:
     bands, state, qc = (layer.reshape(*layer.shape[:-2], -1) for layer in layers)
     usable = oracles.bands_used(

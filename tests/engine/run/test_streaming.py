@@ -198,7 +198,7 @@ def test_other_stages_have_the_memory_of_the_rooms(tmp_path: Path) -> None:
     devices.let_go()
     store = Store(tmp_path / "run")
     carry_out(task, store)
-    assert len(devices.PAGEABLE._idle) == 2
+    assert len(devices.PAGEABLE._idle) == 3  # two rooms, and the sums
 
     key = Key("composite", "nothing", 1, {}, {})
     other: Any = SimpleNamespace(
