@@ -1,27 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """A catalogue of the run's rasters: a STAC collection with an item for each area and epoch."""
 
-import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import geopandas as gpd
-import pandas as pd
-import pyarrow.parquet as pq
-import pystac
 import rasterio.warp
 import shapely
+from affine import Affine
+from rasterio.transform import array_bounds
 from shapely.geometry.base import BaseGeometry
 
+from ..sources.geotiff import stored_transform
 from ..sources.grids import LONLAT
 from ..sources.rasterfiles import opened_tiff
 from .findings import Findings, Site, in_degrees
+
+VERSION = "1.1.0"
+"""Version of the specification."""
 
 EXTENSIONS = (
     "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
@@ -59,72 +60,139 @@ class Committed:
     """Bytes."""
 
 
+Record = dict[str, Any]
+"""A JSON object."""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What a raster says of itself."""
+
+    bands: list[Record]
+    """Its bands, as the extension for rasters has them."""
+
+    shape: tuple[int, int]
+    """Rows and columns."""
+
+    transform: Affine
+    """Of columns and rows to its coordinate system."""
+
+
 def catalogue(findings: Findings, stored: Mapping[str, Committed]) -> dict[str, bytes]:
     """The files of the catalogue by their path in the run folder.
 
     ``stored`` has the checksum of each raster by its path in the run folder.
     """
-    items = [
-        item(findings, site, epoch, path, stored)
-        for site in findings.sites
-        for epoch in site.epochs
-        for path in site.files("rsei", epoch)
-    ]
-    record = collection(findings, items).to_dict(include_self_link=False, transform_hrefs=False)
-    files = {"stac/collection.json": _json(record)}
-    for one in items:
-        one.links = [
-            pystac.Link("collection", "collection.json", "application/json"),
-            pystac.Link("parent", "collection.json", "application/json"),
-            pystac.Link("root", "collection.json", "application/json"),
-        ]
-        files[f"stac/{one.id}.json"] = _json(
-            one.to_dict(include_self_link=False, transform_hrefs=False)
-        )
-    return files
+    items = [item(findings, one, stored) for site in findings.sites for one in _maps(site)]
+    files = {"stac/collection.json": _json(collection(findings, items))}
+    return files | {f"stac/{one['id']}.json": _json(one) for one in items}
 
 
-def _json(record: Mapping[str, Any]) -> bytes:
+def _json(record: Record) -> bytes:
     return json.dumps(record, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
-def item(
-    findings: Findings, site: Site, epoch: int, path: Path, stored: Mapping[str, Committed]
-) -> pystac.Item:
+@dataclass(frozen=True)
+class Map:
+    """One map of the index."""
+
+    site: Site
+    """Its area."""
+
+    epoch: int
+    """Middle year."""
+
+    path: Path
+    """Its file: of the whole area, or of a tile of it."""
+
+    crs: rasterio.CRS
+    """Its coordinate system."""
+
+    @property
+    def tile(self) -> str:
+        """The tile; empty for the whole area."""
+        return self.path.stem if self.path.parent.name == str(self.epoch) else ""
+
+    @property
+    def parts(self) -> list[str]:
+        """Epoch and tile, if it has one."""
+        return [str(self.epoch), self.tile] if self.tile else [str(self.epoch)]
+
+
+def _maps(site: Site) -> Iterator[Map]:
+    """The maps of an area; the coordinate system of one, long to open, is that of all."""
+    with opened_tiff(site.files("rsei", site.epochs[0])[0]) as dataset:
+        crs = dataset.crs
+    for epoch in site.epochs:
+        for path in site.files("rsei", epoch):
+            yield Map(site, epoch, path, crs)
+
+
+def item(findings: Findings, one: Map, stored: Mapping[str, Committed]) -> Record:
     """The item of one map: of an area and epoch, or of a tile of it."""
-    tile = path.stem if path.parent.name == str(epoch) else ""
-    with opened_tiff(path) as dataset:
-        bounds = rasterio.warp.transform_bounds(dataset.crs, LONLAT, *dataset.bounds)
-        whole = in_degrees(shapely.box(*dataset.bounds), dataset.crs.to_wkt())
-        grid = {
+    looked = _looked(one.path)
+    place = _place(one.crs, looked.transform, looked.shape)
+    first, last = seasons(findings.settings, one.epoch)
+    assets = {}
+    for folder, (title, media) in ROLES.items():
+        name = f"{folder}/{one.path.relative_to(findings.folder / 'rsei').as_posix()}"
+        path = findings.folder / name
+        if path.is_file():
+            bands = (looked if path == one.path else _looked(path)).bands
+            assets[folder] = _asset(name, title, media, bands, stored.get(name))
+    footprint = _footprint(place.outline, one.site.outline, bool(one.tile))
+    return {
+        "type": "Feature",
+        "stac_version": VERSION,
+        "stac_extensions": list(EXTENSIONS),
+        "id": "-".join([one.site.slug, *one.parts]),
+        "geometry": json.loads(shapely.to_geojson(footprint)),
+        "bbox": place.box,
+        "properties": {
             "proj:code": None,
-            "proj:wkt2": dataset.crs.to_wkt(version="WKT2_2019"),
-            "proj:shape": list(dataset.shape),
-            "proj:transform": list(dataset.transform)[:6],
-        }
-    first, last = seasons(findings.settings, epoch)
-    found = pystac.Item(
-        id="-".join(filter(None, (site.slug, str(epoch), tile))),
-        geometry=json.loads(shapely.to_geojson(_footprint(whole, site.outline, bool(tile)))),
-        bbox=[round(float(edge), 6) for edge in bounds],
-        datetime=None,
-        properties=grid
-        | {
-            "title": ", ".join(filter(None, (site.name, str(epoch), tile))),
+            "proj:wkt2": place.wkt2,
+            "proj:shape": list(looked.shape),
+            "proj:transform": list(looked.transform)[:6],
+            "title": ", ".join([one.site.name, *one.parts]),
             "start_datetime": _instant(first, time.min),
             "end_datetime": _instant(last, time(23, 59, 59)),
             "processing:software": dict(findings.record["versions"]),
             "processing:level": "L4",
             "rsei:settings": {k: v for k, v in findings.settings["rsei"].items() if v is not None},
+            "datetime": None,
         },
-        stac_extensions=list(EXTENSIONS),
-        collection="rsei",
+        "links": [
+            {"rel": rel, "href": "collection.json", "type": "application/json"}
+            for rel in ("collection", "parent", "root")
+        ],
+        "assets": assets,
+        "collection": "rsei",
+    }
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the pixels of a map lie."""
+
+    wkt2: str
+    """Their coordinate system."""
+
+    box: list[float]
+    """West, south, east and north, degrees."""
+
+    outline: BaseGeometry
+    """Their rectangle, in degrees."""
+
+
+@lru_cache(maxsize=1 << 10)  # the same at each epoch
+def _place(crs: rasterio.CRS, transform: Affine, shape: tuple[int, int]) -> Place:
+    bounds = array_bounds(*shape, transform)
+    box = rasterio.warp.transform_bounds(crs, LONLAT, *bounds)
+    return Place(
+        crs.to_wkt(version="WKT2_2019"),
+        [round(float(edge), 6) for edge in box],
+        in_degrees(shapely.box(*bounds), crs.to_wkt()),
     )
-    for folder, (title, media) in ROLES.items():
-        name = f"{folder}/{path.relative_to(findings.folder / 'rsei').as_posix()}"
-        if (findings.folder / name).is_file():
-            found.add_asset(folder, _asset(findings, name, title, media, stored.get(name)))
-    return found
 
 
 @lru_cache(maxsize=1 << 10)  # the same at each epoch, and a nation's outline takes a while
@@ -137,56 +205,63 @@ def _footprint(whole: BaseGeometry, outline: BaseGeometry | None, tiled: bool) -
     return shapely.set_precision(shapely.simplify(shape, 0.0006), 1e-5, mode="pointwise")
 
 
-def _asset(
-    findings: Findings, name: str, title: str, media: str, stored: Committed | None
-) -> pystac.Asset:
-    with opened_tiff(findings.folder / name) as dataset:
+def _looked(path: Path) -> Looked:
+    place = stored_transform(path)
+    with opened_tiff(path, placed=place is None) as dataset:
+        transform = place or dataset.transform
         bands = [
             {
                 "name": band,
                 "data_type": str(dtype),
                 "nodata": "nan" if nodata is not None and math.isnan(nodata) else nodata,
-                "spatial_resolution": round(float(dataset.res[1]), 3),
+                "spatial_resolution": round(float(-transform.e), 3),
                 **({"unit": unit} if unit else {}),
             }
             for band, dtype, nodata, unit in zip(
                 dataset.descriptions, dataset.dtypes, dataset.nodatavals, dataset.units
             )
         ]
-    extra: dict[str, Any] = {"raster:bands": bands}
+        return Looked(bands, dataset.shape, transform)
+
+
+def _asset(
+    name: str, title: str, media: str, bands: list[Record], stored: Committed | None
+) -> Record:
+    found = {"href": f"../{name}", "type": media, "title": title, "raster:bands": bands}
     if stored is not None:
         # A multihash: 12 stands for SHA-256, 20 for its 32 bytes.
-        extra |= {"file:checksum": f"1220{stored.sha256}", "file:size": stored.size}
-    return pystac.Asset(f"../{name}", title, media_type=media, roles=["data"], extra_fields=extra)
+        found |= {"file:checksum": f"1220{stored.sha256}", "file:size": stored.size}
+    return found | {"roles": ["data"]}
 
 
-def collection(findings: Findings, items: Sequence[pystac.Item]) -> pystac.Collection:
+def collection(findings: Findings, items: Sequence[Record]) -> Record:
     """The collection of the run's items."""
-    boxes = [one.bbox for one in items if one.bbox]
-    whole = [
-        min(box[0] for box in boxes),
-        min(box[1] for box in boxes),
-        max(box[2] for box in boxes),
-        max(box[3] for box in boxes),
-    ]
-    starts = [one.properties["start_datetime"] for one in items]
-    stops = [one.properties["end_datetime"] for one in items]
-    found = pystac.Collection(
-        id="rsei",
-        title=f"RSEI: {findings.settings['study']['name']}",
-        description="Remote sensing ecological index of each area and epoch of a study.",
-        license="other",
-        extent=pystac.Extent(
-            pystac.SpatialExtent([whole, *boxes] if len(boxes) > 1 else [whole]),
-            pystac.TemporalExtent(
-                [[datetime.fromisoformat(min(starts)), datetime.fromisoformat(max(stops))]]
-            ),
-        ),
-        keywords=["MODIS", "RSEI", "ecology"],
-    )
-    for one in items:
-        found.add_link(pystac.Link("item", f"{one.id}.json", "application/geo+json", one.id))
-    return found
+    boxes = [one["bbox"] for one in items]
+    whole = [edge(ends) for edge, ends in zip((min, min, max, max), zip(*boxes))]
+    starts = [one["properties"]["start_datetime"] for one in items]
+    stops = [one["properties"]["end_datetime"] for one in items]
+    return {
+        "type": "Collection",
+        "id": "rsei",
+        "stac_version": VERSION,
+        "description": "Remote sensing ecological index of each area and epoch of a study.",
+        "links": [
+            {
+                "rel": "item",
+                "href": f"{one['id']}.json",
+                "type": "application/geo+json",
+                "title": one["id"],
+            }
+            for one in items
+        ],
+        "title": f"RSEI: {findings.settings['study']['name']}",
+        "extent": {
+            "spatial": {"bbox": [whole, *boxes] if len(boxes) > 1 else [whole]},
+            "temporal": {"interval": [[min(starts), max(stops)]]},
+        },
+        "license": "other",
+        "keywords": ["MODIS", "RSEI", "ecology"],
+    }
 
 
 def seasons(settings: Mapping[str, Any], epoch: int) -> tuple[date, date]:
@@ -202,38 +277,3 @@ def seasons(settings: Mapping[str, Any], epoch: int) -> tuple[date, date]:
 
 def _instant(day: date, at: time) -> str:
     return datetime.combine(day, at).isoformat() + "Z"
-
-
-def index(files: Mapping[str, bytes]) -> bytes:
-    """The items as one GeoParquet file, a row an item and a column a property.
-
-    Source: stac-geoparquet specification 1.0.0.
-    """
-    records = [json.loads(data) for name, data in files.items() if name != "stac/collection.json"]
-    frame = gpd.GeoDataFrame(
-        [_row(record) for record in records],
-        geometry=[shapely.from_geojson(json.dumps(record["geometry"])) for record in records],
-        crs=LONLAT,
-    )
-    frame["datetime"] = pd.to_datetime(frame["datetime"], utc=True)  # none, but of that type
-    plain = io.BytesIO()
-    frame.to_parquet(plain, schema_version="1.1.0")
-    table = pq.read_table(plain)
-    said = json.dumps({"version": "1.0.0"}).encode()
-    found = io.BytesIO()
-    pq.write_table(
-        table.replace_schema_metadata({**table.schema.metadata, b"stac-geoparquet": said}), found
-    )
-    return found.getvalue()
-
-
-def _row(record: Mapping[str, Any]) -> dict[str, Any]:
-    """An item with its properties beside its other fields, its box by edge, its times as times."""
-    row = {k: v for k, v in record.items() if k not in ("properties", "geometry")}
-    row["bbox"] = dict(zip(("xmin", "ymin", "xmax", "ymax"), record["bbox"]))
-    times = {
-        name: pd.to_datetime(value, utc=True)
-        for name, value in record["properties"].items()
-        if name.endswith("datetime")
-    }
-    return row | dict(record["properties"]) | times

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..report import figures, guide, stac, vectors
+from ..report import figures, guide, stac, stac_index, vectors
 from ..report.findings import Findings, sites
 from ..report.page import page
 from ..report.published import fingerprint
@@ -186,9 +186,8 @@ class CatalogueTask(ReportTask):
             for name, one in marker.files.items()
         }
         files = stac.catalogue(found, stored)
-        for name, data in files.items():
-            store.put(store.folder / name, data)
-        store.put(store.folder / "stac/items.parquet", stac.index(files))
+        files["stac/items.parquet"] = stac_index.index(files)
+        store.put_all({store.folder / name: data for name, data in files.items()})
 
 
 @dataclass(frozen=True)
@@ -230,7 +229,7 @@ def quick_collections() -> Iterator[None]:
 
 def _put(store: Store, draft: Draft, folder: str, drawings: Iterable[figures.Drawn]) -> set[str]:
     """Write the files of figures, those that the draft awaits to it; names of the figures."""
-    names = set()
+    names, others = set(), {}
     for drawn in drawings:
         names.add(drawn.sketch.name)
         for kind, data in drawn.files.items():
@@ -238,7 +237,8 @@ def _put(store: Store, draft: Draft, folder: str, drawings: Iterable[figures.Dra
             if name in draft.paths:
                 draft.paths[name].write_bytes(data)
             else:
-                store.put(store.folder / name, data)
+                others[store.folder / name] = data
+    store.put_all(others)
     return names
 
 

@@ -178,16 +178,24 @@ class Store:
 
     def put(self, path: Path, data: bytes) -> None:
         """Replace a small file of the run in one step: it has its old bytes or the new ones."""
-        self.disk.make_folder(path.parent)
-        draft = temporary(path)
-        try:
-            self.disk.write(draft, data)
-            self.disk.sync(draft)
-            self.disk.rename(draft, path)
-        except BaseException:
-            self._discard(draft)
-            raise
-        self.disk.sync_folder(path.parent)
+        self.put_all({path: data})
+
+    def put_all(self, files: Mapping[Path, bytes]) -> None:
+        """Replace small files of the run, each in one step; the folders are synced once."""
+        folders = sorted({path.parent for path in files})
+        for folder in folders:
+            self.disk.make_folder(folder)
+        for path, data in files.items():
+            draft = temporary(path)
+            try:
+                self.disk.write(draft, data)
+                self.disk.sync(draft)
+                self.disk.rename(draft, path)
+            except BaseException:
+                self._discard(draft)
+                raise
+        for folder in folders:
+            self.disk.sync_folder(folder)
 
     def put_json(self, name: str, value: Any) -> None:
         """Replace the JSON file ``name`` of the run folder in one step."""
@@ -200,11 +208,14 @@ class Store:
         Raises StudyError where the file is damaged.
         """
         data = self.disk.read(self.folder / name)
-        if data is None:
-            return None
-        try:
-            return json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise StudyError(
-                f"{self.folder / name}: expected JSON, found {error}; remove the file and run again"
-            ) from error
+        return None if data is None else parsed(self.folder / name, data)
+
+
+def parsed(path: Path, data: bytes) -> Any:
+    """The JSON value in ``data`` of the file ``path``. Raises StudyError where it is damaged."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise StudyError(
+            f"{path}: expected JSON, found {error}; remove the file and run again"
+        ) from error
