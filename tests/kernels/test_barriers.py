@@ -36,7 +36,7 @@ def test_on_a_free_plane_it_is_the_exact_distance(home: Home) -> None:
     np.testing.assert_array_equal(found, exact)
 
 
-@pytest.mark.parametrize("size", [40, 400])
+@pytest.mark.parametrize("size", [40, pytest.param(400, marks=pytest.mark.slow)])
 def test_round_a_straight_wall_it_is_the_analytic_way(size: int) -> None:
     sources, blocked = nothing(size, size), nothing(size, size)
     bottom, left, right = round(0.7 * size), size // 2, size // 2 + 3

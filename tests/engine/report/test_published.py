@@ -22,6 +22,14 @@ from rsei.engine.sources.errors import InputError
 PAPER = Path(__file__).parents[3] / "examples" / "mining-cities" / "published.csv"
 
 
+@pytest.fixture(scope="module")
+def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
+    """Of a run as far as its tables: what is shown here needs no figure."""
+    folder = tmp_path_factory.mktemp("small")
+    file = studies.written(folder, studies.write_all(folder / "granules"))
+    return reporting.findings(Store(studies.run(file).out))
+
+
 def written(path: Path, *rows: str) -> Path:
     path.write_text("\n".join([",".join(COLUMNS), *rows]) + "\n")
     return path

@@ -23,7 +23,7 @@ from rsei.engine.sources.rasters import class_share
 
 @pytest.fixture(scope="module")
 def munich(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run folder of Munich, summer 2022, with air temperature in place of LST."""
+    """The run of Munich, summer 2022, as far as its tables; air temperature stands for LST."""
     folder = real_data / "munich-2022"
     heat = f"{folder}/heat-stand-in/era5_t2m_{{year}}_{{month:02d}}.tif"
     sections = {
@@ -34,11 +34,17 @@ def munich(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         'label = "ERA5 air temperature at 2 m, a stand-in for LST" }',
         "area": 'name = "Munich"\nbounds = [11.0, 47.8, 12.2, 48.5]',
     }
-    outcome = studies.run(
-        written(tmp_path_factory.mktemp("munich"), folder, **sections), until=None
-    )
+    outcome = studies.run(written(tmp_path_factory.mktemp("munich"), folder, **sections))
     assert outcome.exit_code == 0
     return outcome.out
+
+
+@pytest.fixture(scope="module")
+def drawn(munich: Path) -> Path:
+    """The same run folder, with its report."""
+    outcome = studies.run(munich.parent / "study.toml", until=None)
+    assert outcome.exit_code == 0 and check_run_tables(munich) == []
+    return munich
 
 
 def test_munich_gives_the_figures_of_an_independent_trial(munich: Path) -> None:
@@ -64,16 +70,18 @@ def test_munich_has_the_expected_signs(munich: Path) -> None:
     assert check_run_tables(munich) == []
 
 
-def test_munich_page_names_the_stand_in(munich: Path) -> None:
-    text = (munich / "report.html").read_text("utf-8")
+@pytest.mark.slow
+def test_munich_page_names_the_stand_in(drawn: Path) -> None:
+    text = (drawn / "report.html").read_text("utf-8")
     assert "ERA5 air temperature at 2 m, a stand-in for LST" in text
     assert text.count("stand-in for LST") >= 2  # in the verdicts and in the methods
 
 
-def test_munich_page_tells_what_the_trial_found(munich: Path) -> None:
-    text = (munich / "report.html").read_text("utf-8")
+@pytest.mark.slow
+def test_munich_page_tells_what_the_trial_found(drawn: Path) -> None:
+    text = (drawn / "report.html").read_text("utf-8")
     assert len(text.encode()) < 5_000_000
-    row: Any = next(pd.read_csv(munich / "tables/pca.csv").itertuples())
+    row: Any = next(pd.read_csv(drawn / "tables/pca.csv").itertuples())
     for value in (row.ndvi, row.wet, row.ndbsi, row.lst):
         assert f"<td>{value:+.3f} " in text
     assert "<td>11,762</td>" in text and f"<td>{row.pc1:.1f}</td>" in text
@@ -82,13 +90,14 @@ def test_munich_page_tells_what_the_trial_found(munich: Path) -> None:
     assert 'value="trend"' not in text  # one epoch has none
     for name in ("locator", "flow", "coverage", "munich/maps", "munich/classes"):
         assert f'<span class="file">figures/{name}.svg</span>' in text
-        assert (munich / f"figures/{name}.svg").is_file()
+        assert (drawn / f"figures/{name}.svg").is_file()
 
 
-def test_munich_maps_are_valid_and_open_as_one_data_set(munich: Path) -> None:
-    paths = [munich / f"{folder}/munich/2022.tif" for folder in ("rsei", "grades")]
+@pytest.mark.slow
+def test_munich_maps_are_valid_and_open_as_one_data_set(drawn: Path) -> None:
+    paths = [drawn / f"{folder}/munich/2022.tif" for folder in ("rsei", "grades")]
     assert all(cog_validate(path, strict=True)[0] for path in paths)
-    run = open_run(munich)
+    run = open_run(drawn)
     with rasterio.open(paths[0]) as file:
         np.testing.assert_array_equal(run["rsei"].sel(epoch=2022)[0], file.read(1))
     assert run["rsei"].attrs["units"] == "1" and "grid_mapping_name" in run["spatial_ref"].attrs

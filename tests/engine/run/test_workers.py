@@ -8,12 +8,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import studies
 from distributed import Nanny
-from faulty_tasks import Faulty, Killer
+from faulty_tasks import RELEASED, Faulty, Killer
 from run_hashes import hashes
 
 from rsei.engine.run.cluster import Alone, Crew, Failed, TaskError, crew
@@ -57,6 +58,7 @@ def test_the_profile_of_workers_is_a_page(pair: Crew, store: Store, tmp_path: Pa
     assert "<html" in (tmp_path / "profile.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_poisonous_task_is_given_up_and_a_neighbour_is_not_blamed(
     pair: Crew, store: Store
 ) -> None:
@@ -108,8 +110,19 @@ def test_workers_without_the_run_folder_or_with_other_software_say_so(
     assert "expected rsei 0.0.1" in errors(outcomes(pair, [Faulty("a")], other))["a"]
 
 
-def test_a_stop_lets_the_tasks_at_hand_end(pair: Crew, store: Store) -> None:
-    tasks = [Faulty(f"slow{i}", "slow") for i in range(20)]
+def test_a_stop_lets_the_tasks_at_hand_end(
+    pair: Crew, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of them ends before those that no worker has begun were taken back."""
+    from rsei.engine.run import workers
+
+    def call_back(people: workers.Workers, running: Any) -> None:
+        taken_back(people, running)
+        (store.folder / RELEASED).touch()
+
+    taken_back = workers.Workers._call_back
+    monkeypatch.setattr(workers.Workers, "_call_back", call_back)
+    tasks = [Faulty("first"), *(Faulty(f"held{i}", "held") for i in range(20))]
     stop = Stop()
     found: list[Done | Failed] = []
     with stop.patiently():
