@@ -6,8 +6,12 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import Any, Self
+from typing import Any
+
+KEPT = 512
+"""Markers kept as they were read: of a country each is asked for seven times, mostly in a row."""
 
 
 def flat(tree: Any, path: str = "") -> dict[str, Any]:
@@ -151,19 +155,25 @@ class Marker:
         sealed = record | {"seal": _seal(record)}
         return json.dumps(sealed, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
 
-    @classmethod
-    def of(cls, data: bytes) -> Self | None:
+    @staticmethod
+    def of(data: bytes) -> "Marker | None":
         """The marker in ``data``; None where that is not one, whole and harmless."""
-        try:
-            record = json.loads(data)
-            if record.pop("seal") != _seal(record):
-                return None  # somebody, or a failing disk, changed it
-            files = {name: Stored(**entry) for name, entry in record.pop("files").items()}
-            marker = cls(files=files, **record)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            return None
-        sound = all(inside(name) and type(entry.size) is int for name, entry in files.items())
-        return marker if sound and isinstance(marker.key, str) else None
+        return _marker(data)
+
+
+@lru_cache(maxsize=KEPT)
+def _marker(data: bytes) -> Marker | None:
+    """As ``Marker.of``; whoever is given it changes nothing in it, as others are given the same."""
+    try:
+        record = json.loads(data)
+        if record.pop("seal") != _seal(record):
+            return None  # somebody, or a failing disk, changed it
+        files = {name: Stored(**entry) for name, entry in record.pop("files").items()}
+        marker = Marker(files=files, **record)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+    sound = all(inside(name) and type(entry.size) is int for name, entry in files.items())
+    return marker if sound and isinstance(marker.key, str) else None
 
 
 def _seal(record: Mapping[str, Any]) -> str:

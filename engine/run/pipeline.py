@@ -3,6 +3,8 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from ..sources.errors import Interrupted, StudyError, told_beside
@@ -172,15 +174,14 @@ def run(study: Study, options: RunOptions, progress: Progress, stop: Stop | None
                 progress.say(f"warning: {one}")
             tally = Tally(options.limit)
             ready, memory = Ready(store), study.compute.memory_bytes
-            with (
-                crew(options, memory, progress, processor.device, card) as people,
-                stop.patiently(),
-            ):
+            call = partial(crew, options, memory, progress, processor.device, card)
+            with ExitStack() as until, stop.patiently():
+                team = Team(call, until, progress, stop)
                 for stage, make in _until(options.until):
                     tasks = make(found, processor.device)
                     ready.add(tasks)
                     mine = share(tasks, options.shard, ready, tally)
-                    carry_out_wave(stage, mine, Team(people, progress, stop), journal, tally)
+                    carry_out_wave(stage, mine, team, journal, tally)
                     if tally.spent or stop.asked:
                         break
         finally:

@@ -152,8 +152,11 @@ def survey(study: Study, store: Store | None = None) -> Survey:
     years, wanted = study.years(), roles(study)
     period = study.granules.calendar
     used = [g for g in found.granules if _belongs(g, study, wanted)]
-    near = {year: [y for y in years if abs(y - year) < 2] for year in {g.date.year for g in used}}
-    dated = [(g, y) for g in used for y in near[g.date.year] if _holds(period, g, y)]
+    held = {
+        (day, name): [y for y in years if abs(y - day.year) < 2 and _holds(period, day, name, y)]
+        for day, name in {(g.date, g.product) for g in used}
+    }
+    dated = [(g, y) for g in used for y in held[g.date, g.product]]
     if not dated:
         raise InputError(_nothing(study, found, used))
     _need_every_epoch(study, {year for _, year in dated})
@@ -186,8 +189,8 @@ def _belongs(granule: Granule, study: Study, wanted: tuple[str, ...]) -> bool:
     return product.role in wanted and (platforms is None or product.platform in platforms)
 
 
-def _holds(period: Season, granule: Granule, year: int) -> bool:
-    return period.holds(granule.date, products()[granule.product].period_days, year)
+def _holds(period: Season, day: date, product: str, year: int) -> bool:
+    return period.holds(day, products()[product].period_days, year)
 
 
 def _concerns(bad: BadGranule, study: Study, wanted: tuple[str, ...], period: Season) -> bool:
@@ -235,9 +238,10 @@ def _grids(granules: Iterable[Granule]) -> tuple[Lattice, Lattice | None]:
     fine: dict[Lattice, Path] = {}
     coarse: dict[Lattice, Path] = {}
     for granule in granules:
-        fine.setdefault(granule.fine, granule.files[0])
-        if products()[granule.product].role == "heat":
-            coarse.setdefault(granule.lattice, granule.files[0])
+        if granule.fine not in fine:
+            fine[granule.fine] = granule.files[0]
+        if products()[granule.product].role == "heat" and granule.lattice not in coarse:
+            coarse[granule.lattice] = granule.files[0]
     for found in (fine, coarse):
         if len(found) > 1:
             one, other = list(found.values())[:2]
@@ -251,12 +255,11 @@ def _grids(granules: Iterable[Granule]) -> tuple[Lattice, Lattice | None]:
 def _extents(dated: Iterable[tuple[Granule, int]], lattice: Lattice) -> dict[str, Window]:
     """The pixels of the study's grid that the granules of each tile cover."""
     extents: dict[str, Window] = {}
-    for granule, _ in dated:
-        window = granule.window
-        if granule.lattice != lattice:
-            window = lattice.bounding(*granule.lattice.bounds(window))
-        known = extents.get(granule.tile)
-        extents[granule.tile] = known | window if known else window
+    for tile, own, window in dict.fromkeys((g.tile, g.lattice, g.window) for g, _ in dated):
+        if own != lattice:
+            window = lattice.bounding(*own.bounds(window))
+        known = extents.get(tile)
+        extents[tile] = known | window if known else window
     return extents
 
 

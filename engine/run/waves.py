@@ -2,8 +2,10 @@
 """One wave of a run's tasks: which are carried out now, and what came of them."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ..sources.errors import GranuleError, MachineError, RseiError
 from .budgets import refusal
@@ -15,7 +17,7 @@ from .layers import LayerTask
 from .orders import Progress, Stop
 from .shards import Ready, Shard
 from .store import Store
-from .tasks import Done, Task, committed
+from .tasks import Done, Task, committed, glanced
 
 SPARED = LayerTask, DriverTask, ForestTask
 """Tasks that a study can do without: where all of them fail, it goes on and says so."""
@@ -47,18 +49,26 @@ class Tally:
     """Tasks of other shares, and those that wait for them."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Team:
     """Who takes part in a run."""
 
-    people: Crew
-    """Who carries out the tasks."""
+    call: Callable[[], AbstractContextManager[Crew]]
+    """Calls those who carry out the tasks: processes that take seconds to start."""
+
+    until: ExitStack
+    """How long they stay."""
 
     progress: Progress
     """Who watches."""
 
     stop: Stop
     """Who may end it."""
+
+    @cached_property
+    def people(self) -> Crew:
+        """Who carries out the tasks, called when there is something to do."""
+        return self.until.enter_context(self.call())
 
 
 def share(
@@ -82,7 +92,7 @@ def carry_out_wave(
     todo = _allowed(possible, journal.store, tally)
     team.progress.begin(stage, len(todo), sum(task.read for task in todo))
     done, begun = [], time.monotonic()
-    for one in team.people.each(todo, journal.store, team.stop):
+    for one in _carried_out(todo, team, journal.store):
         team.progress.advance(stage, 1, one.task.read)
         if isinstance(one, Done):
             journal.note(one)
@@ -97,6 +107,21 @@ def carry_out_wave(
     counting = {f"{task.stage} {task.name}" for task in tasks if not isinstance(task, SPARED)}
     if counting and counting <= tally.lost:
         raise next(one.error for one in tally.failed if not isinstance(one.task, SPARED))
+
+
+def _carried_out(tasks: list[Task], team: Team, store: Store) -> Iterator[Done | Failed]:
+    """What came of each task: those that are seen to be done already are handed to nobody."""
+    left = []
+    for task in tasks:
+        begun = time.monotonic()
+        if marker := glanced(task, store):
+            yield Done(task, marker, fresh=False, seconds=time.monotonic() - begun)
+        else:
+            left.append(task)
+        if team.stop.asked:
+            return
+    if left:
+        yield from team.people.each(left, store, team.stop)
 
 
 def _affordable(tasks: list[Task], team: Team, journal: Journal, tally: Tally) -> list[Task]:
