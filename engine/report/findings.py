@@ -82,6 +82,11 @@ class Site:
         """The map of an epoch; of many tiles, ``most`` pixels along a side."""
         return read_layer(self.files("rsei", epoch), 1, most)
 
+    def crs(self) -> rasterio.CRS:
+        """Coordinate system of the maps: that of one, which is long to open, is that of all."""
+        with opened_tiff(self.files("rsei", self.epochs[0])[0]) as dataset:
+            return dataset.crs
+
     def slope(self) -> Layer | None:
         """Theil-Sen slope of each pixel, RSEI a year; None where the epochs are too few."""
         paths = parts_of(self.folder / "trends" / self.slug)

@@ -2,12 +2,13 @@
 """Maps for a GIS: grades of the index as classes, and how each map of a run is to be shown."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from ..analysis.grades import GRADES, edges_of, grade
-from ..sources.geotiff import Form, cog, window_in
+from ..sources.geotiff import Form, cog, stored_transform, window_in
 from ..sources.grids import Lattice
 from ..sources.rasterfiles import opened_tiff
 from ..sources.virtual import virtual
@@ -21,18 +22,21 @@ SCHEME = "five"
 
 def for_a_gis(site: Site) -> Iterator[tuple[str, bytes]]:
     """Files that belong to the maps of an area, by their path in the run folder."""
+    crs = site.crs().to_wkt()
+    ramp, categories = qgis.ramp(RSEI_MAP, 0, 1), qgis.categories(GRADES[SCHEME])
+    classes = qgis.classes(GRADES[SCHEME], list(_shades()))
     for epoch in site.epochs:
-        yield f"rsei/{site.slug}/{epoch}.qml", qgis.ramp(RSEI_MAP, 0, 1)
-        for path in site.files("rsei", epoch):
-            base = path.relative_to(site.folder / "rsei").with_suffix("").as_posix()
-            yield f"grades/{base}.tif", graded(path)
-            yield f"grades/{base}.tif.aux.xml", qgis.categories(GRADES[SCHEME])
-            yield f"grades/{base}.qml", qgis.classes(GRADES[SCHEME], list(_shades()))
+        yield f"rsei/{site.slug}/{epoch}.qml", ramp
         tiles = site.files("rsei", epoch)
+        for path in tiles:
+            base = path.relative_to(site.folder / "rsei").with_suffix("").as_posix()
+            yield f"grades/{base}.tif", graded(path, crs)
+            yield f"grades/{base}.tif.aux.xml", categories
+            yield f"grades/{base}.qml", classes
         if tiles[0].parent.name == str(epoch):  # a file a tile: and all of them as one
             base = f"grades/{site.slug}/{epoch}"
             yield f"{base}.vrt", together(tiles).encode()
-            yield f"{base}.qml", qgis.classes(GRADES[SCHEME], list(_shades()))
+            yield f"{base}.qml", classes
     changes = {path.stem for path in (site.folder / "change" / site.slug).glob("[!.]*")}
     signed = [f"trends/{site.slug}", *(f"change/{site.slug}/{pair}" for pair in sorted(changes))]
     for base in signed:
@@ -41,10 +45,15 @@ def for_a_gis(site: Site) -> Iterator[tuple[str, bytes]]:
             yield f"{base}.qml", qgis.ramp(CHANGE_MAP, -widest, widest)
 
 
-def graded(path: Path) -> bytes:
-    """The grade of each pixel of a map of RSEI, from 1, and 0 where there is none, as a COG."""
-    with opened_tiff(path) as dataset:
-        rsei, crs, transform = dataset.read(1), dataset.crs.to_wkt(), dataset.transform
+def graded(path: Path, crs: str | None = None) -> bytes:
+    """The grade of each pixel of a map of RSEI, from 1, and 0 where there is none, as a COG.
+
+    Its coordinate system takes long to read; ``crs`` spares it to one who knows it.
+    """
+    place = stored_transform(path) if crs else None
+    with opened_tiff(path, placed=place is None) as dataset:
+        rsei, transform = dataset.read(1), place or dataset.transform
+        crs = crs if place and crs else dataset.crs.to_wkt()
         tags = {k: v for k, v in dataset.tags().items() if k != "AREA_OR_POINT"}
     lattice, known = Lattice.of(crs, transform), np.isfinite(rsei)
     found = np.where(known, 1 + grade(np.where(known, rsei, 0), SCHEME), 0).astype(np.uint8)
@@ -67,6 +76,7 @@ def _form(tags: Mapping[str, str]) -> Form:
     return Form(("grade",), "uint8", 0, ("1",), tags, colours=colours)
 
 
+@cache
 def _shades() -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     """Red, green, blue and opacity of each grade, 0 to 1."""
     colours, _ = grades_map([float(edge) for edge in edges_of(SCHEME)])

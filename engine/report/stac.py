@@ -120,9 +120,8 @@ class Map:
 
 
 def _maps(site: Site) -> Iterator[Map]:
-    """The maps of an area; the coordinate system of one, long to open, is that of all."""
-    with opened_tiff(site.files("rsei", site.epochs[0])[0]) as dataset:
-        crs = dataset.crs
+    """The maps of an area."""
+    crs = site.crs()
     for epoch in site.epochs:
         for path in site.files("rsei", epoch):
             yield Map(site, epoch, path, crs)

@@ -25,11 +25,11 @@ from .rasterfiles import SAFE, opened_tiff, tiff
 BLOCK = 256
 """Side of a tile within a file, pixels."""
 
-PIXEL_SCALE, TIE_POINT, DOUBLE = 33550, 33922, 12
-"""Tags of a TIFF that say where it lies, and the type of their numbers."""
+UNPLACED = {"driver": "GTiff", "GEOREF_SOURCES": "NONE"}
+"""How a file is opened to be gone on with: its place stays as it is."""
 
-TAGS = 1000
-"""Tags of a TIFF that are looked at; ours have 20."""
+HEADS = 16
+"""Heads of files that are kept: of a form each, some 30 kB for a tile of a nation."""
 
 Strips = Iterable[tuple[Window, NDArray[Any]]]
 """Parts of a raster from the top down, of full width, each (bands, rows, columns)."""
@@ -62,6 +62,10 @@ class Form:
     colours: Mapping[int, tuple[int, int, int, int]] | None = None
     """Red, green, blue and opacity of each class of a uint8 raster, 0..255."""
 
+    def __hash__(self) -> int:
+        """Of what can be hashed."""
+        return hash((self.names, self.dtype, tuple(sorted(self.tags.items())), self.compression))
+
     @property
     def options(self) -> dict[str, Any]:
         """GDAL's options: differences of neighbours are packed, bytewise for floats."""
@@ -83,6 +87,25 @@ def write_geotiff(
     no more of them.
     """
     strips = [(window, pixels)] if isinstance(pixels, np.ndarray) else pixels
+    path.unlink(missing_ok=True)
+    transform = lattice.transform(window)
+    with rasterio.Env(**SAFE, GDAL_NUM_THREADS=1):
+        with _explained(path):
+            path.write_bytes(moved(_head(lattice, *window.shape, form), transform.c, transform.f))
+        for rows, values in whole_tiles(strips, window, form):
+            with _explained(path), rasterio.open(path, "r+", **UNPLACED) as dataset:
+                for band, layer in enumerate(values, 1):
+                    dataset.write(layer, band, window=Part(0, rows.start, window.width, len(layer)))
+            _require_written(path, rows.start // BLOCK, values, form)
+
+
+@lru_cache(maxsize=HEADS)
+def _head(lattice: Lattice, height: int, width: int, form: Form) -> bytes:
+    """The bytes of a file at the corner of ``lattice``, without a tile.
+
+    Kept, as GDAL asks its database for the names in the coordinate system of each file that it
+    begins, 7 ms, twice what the pixels of a small one take.
+    """
     profile = {
         "driver": "GTiff",
         "tiled": True,
@@ -93,18 +116,11 @@ def write_geotiff(
         "bigtiff": "if_safer",
         **form.options,
     }
-    path.unlink(missing_ok=True)
-    with rasterio.Env(**SAFE, GDAL_NUM_THREADS=1):
-        with (
-            _explained(path),
-            rasterio.open(path, "w", **profile, **grid(lattice, window, form)) as dataset,
-        ):
+    place = lattice, Window(0, 0, height, width)
+    with MemoryFile() as file:
+        with file.open(**profile, **grid(*place, form)) as dataset:
             describe(dataset, form)
-        for rows, values in whole_tiles(strips, window, form):
-            with _explained(path), rasterio.open(path, "r+", driver="GTiff") as dataset:
-                for band, layer in enumerate(values, 1):
-                    dataset.write(layer, band, window=Part(0, rows.start, window.width, len(layer)))
-            _require_written(path, rows.start // BLOCK, values, form)
+        return bytes(file.getbuffer())
 
 
 @contextmanager
@@ -113,6 +129,10 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except (rasterio.errors.RasterioError, CPLE_BaseError) as error:
+        raise MachineError(_cut_short(path)) from error
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
         raise MachineError(_cut_short(path)) from error
 
 
@@ -192,11 +212,11 @@ def cog(pixels: NDArray[Any], lattice: Lattice, window: Window, form: Form) -> b
     expected = (len(form.names), *window.shape)
     if pixels.shape != expected:
         raise RasterError(f"expected pixels {expected}, found {pixels.shape}")
-    with rasterio.Env(**SAFE, GDAL_NUM_THREADS=1), MemoryFile() as plain, MemoryFile() as packed:
-        with plain.open(driver="GTiff", **grid(lattice, window, form)) as dataset:
+    with rasterio.Env(**SAFE, GDAL_NUM_THREADS=1), MemoryFile() as packed:
+        # Bare memory: a GeoTIFF there, written and read again, takes as long as all the rest.
+        with rasterio.open("", "w", driver="MEM", **grid(lattice, window, form)) as dataset:
             describe(dataset, form)
             dataset.write(pixels.astype(form.dtype, copy=False))
-        with plain.open() as dataset:
             rasterio.shutil.copy(
                 dataset,
                 packed.name,
@@ -252,42 +272,8 @@ def read_geotiff(
         return dataset.read(list(bands) if bands else None, window=inner)
 
 
-def stored_transform(path: Path) -> Affine | None:
-    """Where the pixels of a TIFF lie, by its own tags; None where they do not say it plainly.
-
-    GDAL would build the coordinate system besides, which takes ten times as long as all else.
-    Source: TIFF 6.0, section 2; BigTIFF; OGC GeoTIFF 1.1, annex B.6.
-    """
-    try:
-        with path.open("rb") as file:
-            tags = {tag: data for tag, data in _doubles(file)}
-    except (OSError, struct.error, KeyError, MemoryError, OverflowError):
-        return None  # whoever opens it says what is wrong
-    scale, tie = tags.get(PIXEL_SCALE, ()), tags.get(TIE_POINT, ())
-    if len(scale) != 3 or len(tie) != 6:
-        return None
-    dx, dy = scale[0], -abs(scale[1])
-    return Affine(dx, 0, tie[3] - tie[0] * dx, 0, dy, tie[4] - tie[1] * dy)
-
-
-def _doubles(file: BinaryIO) -> Iterator[tuple[int, tuple[float, ...]]]:
-    """The tags of a TIFF's first image that say where it lies, and their values."""
-    start = file.read(16)
-    order = {b"II": "<", b"MM": ">"}[start[:2]]
-    big = struct.unpack_from(order + "H", start, 2) == (43,)
-    entry, places = (order + "HHQQ", "Q") if big else (order + "HHII", "I")
-    (at,) = struct.unpack_from(order + places, start, 8 if big else 4)
-    file.seek(at)
-    counter = order + ("Q" if big else "H")
-    (count,) = struct.unpack(counter, file.read(struct.calcsize(counter)))
-    table = file.read(min(count, TAGS) * struct.calcsize(entry))
-    for tag, kind, length, place in struct.iter_unpack(entry, table):
-        if tag in (PIXEL_SCALE, TIE_POINT) and kind == DOUBLE and length <= 6:
-            file.seek(place)
-            yield tag, struct.unpack(f"{order}{length}d", file.read(8 * length))
-
-
 def window_in(path: Path, lattice: Lattice) -> Window:
     """The window of ``lattice`` that a GeoTIFF holds; raises GridError for another grid."""
-    with opened_tiff(path) as dataset:
-        return lattice.window(dataset.transform, dataset.shape)
+    known = stored_transform(path)
+    with opened_tiff(path, placed=known is None) as dataset:
+        return lattice.window(known or dataset.transform, dataset.shape)
