@@ -13,7 +13,6 @@ import pytest
 import rasterio
 import studies
 from crashing_library import deaths, recoded
-from studies import written
 
 from rsei.engine.sources import hdf4
 from rsei.engine.sources.errors import (
@@ -30,8 +29,17 @@ from rsei.engine.sources.hdf4_library import Library
 
 @pytest.fixture(scope="module")
 def granules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One epoch's granules."""
+    """Those of two epochs."""
     return studies.write_all(tmp_path_factory.mktemp("granules"))
+
+
+TWO = 'name = "small"\nout = "run"\nepochs = [2012, 2013]'
+
+
+def written(folder: Path, source: Path, /, **changes: str) -> Path:
+    """The study file, of the first epoch alone unless it is changed."""
+    one = 'name = "small"\nout = "run"\nepochs = [2012]'
+    return studies.written(folder, source, **{"study": one} | changes)
 
 
 def copied(granules: Path, folder: Path) -> Path:
@@ -95,7 +103,7 @@ def test_flipped_bit_is_found_by_its_checksum(granules: Path, tmp_path: Path) ->
     bad.unlink()
     bad.write_bytes(data)
     skip = f'path = "{folder}"\nreach = 0\non_bad_granule = "skip"'
-    outcome = studies.run(written(tmp_path, folder, granules=skip))
+    outcome = studies.run(written(tmp_path, folder, granules=skip), until="partial")
     assert [path.name for path, _ in outcome.skipped] == [bad.name]
     (reason,) = (reason for _, reason in outcome.skipped)
     assert "download" in reason or "get" in reason
@@ -142,7 +150,7 @@ def test_name_and_metadata_disagree(granules: Path, tmp_path: Path) -> None:
     other = one.with_name(one.name.replace(".A2012", ".A2013").replace(".061.2", ".061.3"))
     shutil.copy(one, other)
     with pytest.raises(InputError, match=other.name):
-        studies.run(written(tmp_path, folder))
+        studies.run(written(tmp_path, folder, study=TWO))
 
 
 def test_a_missing_band(granules: Path, tmp_path: Path, real_data: Path) -> None:
@@ -220,7 +228,7 @@ def test_a_constant_indicator_fails_its_epoch_alone(granules: Path, tmp_path: Pa
     raster(tmp_path / "heat_2012.tif", np.full(studies.WINDOW.shape, 300.0))
     raster(tmp_path / "heat_2013.tif", 300 + rng.random(studies.WINDOW.shape))
     heat = f'heat = {{ raster = "{tmp_path}/heat_{{epoch}}.tif", range = [250, 350] }}'
-    outcome = studies.run(written(tmp_path, granules, indicators=heat))
+    outcome = studies.run(written(tmp_path, granules, study=TWO, indicators=heat))
     assert outcome.exit_code == 1
     assert all("2012" in task and "lst" in reason for task, reason in outcome.failed)
     assert outcome.failed
