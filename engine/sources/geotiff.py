@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """GeoTIFFs that a run writes: the same pixels give the same bytes, on any number of threads."""
 
-import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import numpy as np
 import rasterio
 import rasterio.errors
 import rasterio.shutil
-from affine import Affine
 from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.io import MemoryFile
@@ -21,12 +20,11 @@ from rasterio.windows import Window as Part
 from .errors import MachineError, RasterError
 from .grids import Lattice, Window
 from .rasterfiles import SAFE, opened_tiff, tiff
+from .tags import moved
+from .tags import stored_transform as stored_transform
 
 BLOCK = 256
 """Side of a tile within a file, pixels."""
-
-UNPLACED = {"driver": "GTiff", "GEOREF_SOURCES": "NONE"}
-"""How a file is opened to be gone on with: its place stays as it is."""
 
 HEADS = 16
 """Heads of files that are kept: of a form each, some 30 kB for a tile of a nation."""
@@ -93,7 +91,7 @@ def write_geotiff(
         with _explained(path):
             path.write_bytes(moved(_head(lattice, *window.shape, form), transform.c, transform.f))
         for rows, values in whole_tiles(strips, window, form):
-            with _explained(path), rasterio.open(path, "r+", **UNPLACED) as dataset:
+            with _explained(path), tiff(path, placed=False, mode="r+") as dataset:
                 for band, layer in enumerate(values, 1):
                     dataset.write(layer, band, window=Part(0, rows.start, window.width, len(layer)))
             _require_written(path, rows.start // BLOCK, values, form)
@@ -125,14 +123,10 @@ def _head(lattice: Lattice, height: int, width: int, form: Form) -> bytes:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Raise MachineError for what GDAL says of a file that it writes: the disk is at fault."""
+    """Raise MachineError for what is said of a file that is written: the disk is at fault."""
     try:
         yield
-    except (rasterio.errors.RasterioError, CPLE_BaseError) as error:
-        raise MachineError(_cut_short(path)) from error
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
+    except (rasterio.errors.RasterioError, CPLE_BaseError, OSError) as error:
         raise MachineError(_cut_short(path)) from error
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import rasterio
@@ -228,8 +229,10 @@ def opened_tiff(path: Path, placed: bool = True) -> Iterator[rasterio.DatasetRea
 
 
 @contextmanager
-def tiff(path: Path, placed: bool = True) -> Iterator[rasterio.DatasetReader]:
-    """As ``opened_tiff``, but with GDAL's own errors.
+def tiff(
+    path: Path, placed: bool = True, mode: Literal["r", "r+"] = "r"
+) -> Iterator[rasterio.DatasetReader]:
+    """As ``opened_tiff``, but with GDAL's own errors; in mode ``r+`` to be gone on with.
 
     Without ``placed`` its coordinate system is left alone: to open it then takes a tenth, 0.15 ms.
     """
@@ -237,7 +240,7 @@ def tiff(path: Path, placed: bool = True) -> Iterator[rasterio.DatasetReader]:
     with rasterio.Env(**SAFE):
         with OPENING, warnings.catch_warnings():
             warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-            dataset = rasterio.open(path, driver="GTiff", sharing=False, **where)
+            dataset = rasterio.open(path, mode, driver="GTiff", sharing=False, **where)
         with dataset:
             yield dataset
 
