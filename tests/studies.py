@@ -43,13 +43,18 @@ def granules() -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
 
 
-def write_all(folder: Path) -> Path:
-    """Write the granules of every epoch into ``folder``; files that exist are kept."""
+def write_all(folder: Path, days: range = range(1, 367)) -> Path:
+    """Write the granules of every epoch that begin on these days of the year into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in granules().items():
-        if not (folder / name).exists():
+        if int(name.split(".")[1][5:]) in days:
             (folder / name).write_bytes(data)
     return folder
+
+
+def write_some(folder: Path) -> Path:
+    """Write those of six weeks: enough where it matters how a study runs, not what it finds."""
+    return write_all(folder, range(177, 225))
 
 
 BOUNDS = (119.78, 39.93, 119.93, 40.06)

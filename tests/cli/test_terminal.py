@@ -57,7 +57,7 @@ def _read(master: int) -> bytes:
 
 
 def test_a_terminal_shows_progress_means_and_the_page(tmp_path: Path) -> None:
-    folder = studies.write_all(tmp_path / "granules")
+    folder = studies.write_some(tmp_path / "granules")
     study = studies.written(tmp_path, folder)
     seen, code = screens(COMMAND, "run", study)
     assert code == 0

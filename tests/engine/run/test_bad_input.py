@@ -29,8 +29,8 @@ from rsei.engine.sources.hdf4_library import Library
 
 @pytest.fixture(scope="module")
 def granules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Those of two epochs."""
-    return studies.write_all(tmp_path_factory.mktemp("granules"))
+    """Some weeks of two epochs."""
+    return studies.write_some(tmp_path_factory.mktemp("granules"))
 
 
 TWO = 'name = "small"\nout = "run"\nepochs = [2012, 2013]'

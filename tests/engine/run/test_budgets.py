@@ -41,7 +41,7 @@ SMALL = 'memory = "100 MiB"'
 
 @pytest.fixture(scope="module")
 def granules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return studies.write_all(tmp_path_factory.mktemp("granules"))
+    return studies.write_some(tmp_path_factory.mktemp("granules"))
 
 
 def test_plan_says_what_is_refused_and_how_to_go_on(granules: Path, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ MADE = ("slope", "dism", "minea")
 
 @pytest.fixture(scope="module")
 def granules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return studies.write_all(tmp_path_factory.mktemp("granules"))
+    return studies.write_some(tmp_path_factory.mktemp("granules"))
 
 
 @pytest.fixture(scope="module")

@@ -150,7 +150,7 @@ def test_a_profile_names_what_took_the_time(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def granules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return studies.write_all(tmp_path_factory.mktemp("granules"))
+    return studies.write_some(tmp_path_factory.mktemp("granules"))
 
 
 @pytest.fixture(scope="module")

@@ -168,7 +168,7 @@ def test_cupys_pools_give_back_what_nobody_uses(monkeypatch: pytest.MonkeyPatch)
 def test_a_run_short_of_memory_gives_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    granules = studies.write_all(tmp_path / "granules")
+    granules = studies.write_some(tmp_path / "granules")
     asked = 'limits = [2, 98]\ndirection = "reference"\nreference = 2012'
     whole = studies.run(studies.written(tmp_path / "whole", granules, rsei=asked), until="write")
     refused = {"partial": 0, "composite": 0, "reduce": 0, "project": 0}

@@ -42,7 +42,7 @@ def test_shares_are_of_about_the_same_size() -> None:
 
 @pytest.fixture(scope="module")
 def granules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return studies.write_all(tmp_path_factory.mktemp("granules"))
+    return studies.write_some(tmp_path_factory.mktemp("granules"))
 
 
 def test_shares_make_what_one_run_makes(granules: Path, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def wait_for(path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(bool(missing()), reason=f"no Slurm here: {missing()}")
 def test_a_killed_and_a_requeued_share_under_slurm(tmp_path: Path) -> None:
-    granules = studies.write_all(tmp_path / "granules")
+    granules = studies.write_some(tmp_path / "granules")
     whole = studies.run(studies.written(tmp_path / "whole", granules)).out
     file = studies.written(tmp_path / "jobs", granules)
     program = tmp_path / "rsei"
@@ -119,7 +119,7 @@ def test_a_run_asks_slurm_for_jobs_and_outlives_a_killed_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("dask_jobqueue")
-    granules = studies.write_all(tmp_path / "granules")
+    granules = studies.write_some(tmp_path / "granules")
     whole = studies.run(studies.written(tmp_path / "whole", granules), until="write").out
     file = studies.written(tmp_path / "jobs", granules, compute='memory = "2 GiB"')
     watcher = Killer()

@@ -229,7 +229,7 @@ def test_workers_that_dask_has_given_up_are_replaced_while_a_task_is_alone(store
 
 @pytest.mark.slow
 def test_two_runs_on_one_folder_help_each_other(tmp_path: Path) -> None:
-    granules = studies.write_all(tmp_path / "granules")
+    granules = studies.write_some(tmp_path / "granules")
     whole = studies.run(studies.written(tmp_path / "whole", granules), until="write")
     file = studies.written(tmp_path / "both", granules)
     command = [sys.executable, "-c", "from rsei.cli.main import app; app()", "run", str(file)]
