@@ -15,11 +15,14 @@ import rasterio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from rasterio.windows import Window as Part
 from rio_cogeo import cog_validate
 
 from rsei.engine.sources.errors import GridError, RasterError
 from rsei.engine.sources.geotiff import (
     Form,
+    describe,
+    grid,
     read_geotiff,
     stored_transform,
     window_in,
@@ -189,3 +192,30 @@ def test_a_file_that_the_disk_cut_short_is_noticed(tmp_path: Path) -> None:
             assert outcome == "written"
         else:
             assert "the disk or the quota may be full: free some space" in outcome, case
+
+
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.tuples(*[st.integers(0, 80_000)] * 2, *[st.integers(1, 300)] * 2), st.booleans())
+def test_the_head_of_a_file_is_what_gdal_writes_there(
+    tmp_path: Path, place: tuple[int, int, int, int], coarse: bool
+) -> None:
+    lattice, window = SINUSOIDAL_1KM if coarse else SINUSOIDAL_500M, Window(*place)
+    write_geotiff(tmp_path / "elsewhere.tif", np.zeros((2, *window.shape), "float32"), lattice,
+                  Window(0, 0, *window.shape), FORM)  # fmt: skip
+    values = np.random.default_rng(3).random((2, *window.shape), "float32")
+    write_geotiff(tmp_path / "kept.tif", values, lattice, window, FORM)
+    profile = {"tiled": True, "blockxsize": 256, "blockysize": 256, "interleave": "band"}
+    path = tmp_path / "gdal.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", **profile, sparse_ok=True, **FORM.options,
+        **grid(lattice, window, FORM),
+    ) as file:  # fmt: skip
+        describe(file, FORM)
+    for top in range(0, window.height, 256):
+        rows = values[:, top : top + 256]
+        with rasterio.open(path, "r+") as file:
+            for band, layer in enumerate(rows, 1):
+                file.write(layer, band, window=Part(0, top, window.width, len(layer)))
+    assert digest(tmp_path / "kept.tif") == digest(path)
+    with rasterio.open(tmp_path / "kept.tif") as file:
+        assert file.transform == lattice.transform(window)
