@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from rsei.engine.index.composite import BANDS, Partial, ReflectanceSum
 from rsei.engine.index.quality import Policy
-from rsei.engine.run.devices import processor
+from rsei.engine.run.machine import processor
 from rsei.engine.sources import simulated_stack as scenes
 from rsei.kernels import quality, rules
 

@@ -19,7 +19,7 @@ import psutil
 from measured import keep
 
 from rsei.engine.run.cluster import Crew, crew
-from rsei.engine.run.devices import processor
+from rsei.engine.run.machine import processor
 from rsei.engine.run.orders import RunOptions, Stop
 from rsei.engine.run.shards import Ready, Shard
 from rsei.engine.run.store import Draft, Key, Store

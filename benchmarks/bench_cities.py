@@ -26,7 +26,7 @@ from measured import keep
 
 from rsei.engine.index.composite import Partial
 from rsei.engine.run.cluster import Alone
-from rsei.engine.run.devices import processor
+from rsei.engine.run.machine import processor
 from rsei.engine.run.mosaics import NAMES
 from rsei.engine.run.orders import Stop
 from rsei.engine.run.partials import FILES, heat_window, write_partial

@@ -24,7 +24,7 @@ from typing import Any
 import psutil
 from measured import keep
 
-from rsei.engine.run.devices import processor
+from rsei.engine.run.machine import processor
 from rsei.engine.sources.grids import LONLAT, SINUSOIDAL_500M, Window, carrier, tile_window
 from rsei.engine.sources.simulate import World, season_dates, write_granules
 

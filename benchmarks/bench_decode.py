@@ -30,7 +30,7 @@ from chunked_files import rechunk
 from granule_files import write_hdf4
 from measured import keep
 
-from rsei.engine.run.devices import processor
+from rsei.engine.run.machine import processor
 from rsei.engine.sources.grids import Window
 from rsei.engine.sources.hdf4 import HDF4File, Request, read_layers
 from rsei.engine.sources.sds import Chunks, Stored

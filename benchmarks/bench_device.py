@@ -19,7 +19,8 @@ from measured import keep
 from rsei.engine.index.indicators import Block, IndicatorSettings, Layers, epoch_block
 from rsei.engine.index.quality import Policy
 from rsei.engine.run.bench import copy_rate, timed
-from rsei.engine.run.devices import free_memory, gpus, home, on_host, processor, versions
+from rsei.engine.run.devices import free_memory, gpus, home, on_host
+from rsei.engine.run.machine import processor, versions
 from rsei.engine.run.scenes import Work
 from rsei.engine.sources import simulated_stack as scenes
 from rsei.kernels.quality import accumulate

@@ -24,7 +24,7 @@ from measured import keep
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from rsei.engine.run.devices import processor
+from rsei.engine.run.machine import processor
 from rsei.engine.sources.simulated_stack import rough
 from rsei.kernels.barriers import shortest_ways
 from rsei.kernels.distance import nearest_source

@@ -22,7 +22,7 @@ from measured import keep
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from rsei.engine.run.devices import processor
+from rsei.engine.run.machine import processor
 from rsei.engine.sources.simulated_stack import rough
 from rsei.kernels.focal import focal_mean
 

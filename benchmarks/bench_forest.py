@@ -27,7 +27,7 @@ from sklearn.inspection import permutation_importance
 
 from rsei.engine.analysis.importance import added_error, scaled
 from rsei.engine.analysis.trees import grown
-from rsei.engine.run.devices import processor
+from rsei.engine.run.machine import processor
 
 NAMES = tuple("abcdefghij")
 R_CODE = """

@@ -31,7 +31,7 @@ from measured import keep
 
 from rsei.engine.run import pipeline, reading, survey
 from rsei.engine.run.composites import composite_tasks
-from rsei.engine.run.devices import processor
+from rsei.engine.run.machine import processor
 from rsei.engine.run.reductions import reduce_tasks
 from rsei.engine.run.store import Key, Store
 from rsei.engine.run.tasks import carry_out

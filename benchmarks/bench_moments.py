@@ -21,7 +21,7 @@ from sklearn.decomposition import PCA
 
 from rsei.engine.index.indicators import RANGES
 from rsei.engine.index.pca import Components, Limits, canonical, components
-from rsei.engine.run.devices import processor
+from rsei.engine.run.machine import processor
 from rsei.kernels import launch
 from rsei.kernels.moments import Moments
 

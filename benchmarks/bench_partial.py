@@ -36,7 +36,7 @@ from rasterio.windows import Window as Part
 from rsei.engine.index.composite import ReflectanceSum
 from rsei.engine.index.quality import Policy
 from rsei.engine.index.season import Season
-from rsei.engine.run.devices import processor
+from rsei.engine.run.machine import processor
 from rsei.engine.run.partials import PartialTask, read_partial
 from rsei.engine.run.store import Store
 from rsei.engine.run.survey import Shelf

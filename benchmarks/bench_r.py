@@ -36,7 +36,7 @@ from rsei.engine.analysis.forest import BLANK, TRAIN, VALID, ForestSettings, spl
 from rsei.engine.analysis.importance import added_error, scaled
 from rsei.engine.analysis.trees import grown
 from rsei.engine.analysis.validation import Scores, variance_explained
-from rsei.engine.run.devices import processor
+from rsei.engine.run.machine import processor
 from rsei.engine.sources.grids import Lattice, Window
 from rsei.engine.sources.rasters import on_lattice
 

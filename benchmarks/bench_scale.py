@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from bench_country import PRODUCTS, area, watched
 from measured import keep
 
-from rsei.engine.run.devices import processor
+from rsei.engine.run.machine import processor
 from rsei.engine.sources.grids import Window, tile_window
 from rsei.engine.sources.simulate import World, season_dates
 from rsei.engine.sources.simulated_granules import Header, product_form, write_granule

@@ -25,7 +25,7 @@ from measured import keep
 from numpy.typing import NDArray
 from scipy import stats
 
-from rsei.engine.run.devices import processor
+from rsei.engine.run.machine import processor
 from rsei.kernels.trend import SLOPE, P, trend
 
 LEAST = 4

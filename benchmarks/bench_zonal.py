@@ -34,7 +34,7 @@ from scipy import ndimage  # noqa: E402
 from shapely.geometry import mapping  # noqa: E402
 
 from rsei.engine.analysis.zones import Coverage  # noqa: E402
-from rsei.engine.run.devices import processor  # noqa: E402
+from rsei.engine.run.machine import processor  # noqa: E402
 from rsei.engine.sources.grids import Lattice, Window  # noqa: E402
 from rsei.kernels.zonal import LabelSums, Runs  # noqa: E402
 

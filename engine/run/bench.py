@@ -15,7 +15,9 @@ import numpy as np
 
 from ...kernels.launch import cores
 from ..sources.errors import StudyError
-from .devices import PINNED, choice, gpus, home, memory, processor, settled, versions
+from .blocks import PINNED
+from .devices import choice, gpus, home, settled
+from .machine import memory, processor, versions
 from .scenes import FROM_HOST, ON_CORES, BenchOptions, Scenes, Work
 
 COPY = 1 << 28

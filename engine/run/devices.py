@@ -1,23 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The machine: cores, memory, GPU and libraries; nothing else asks whether there is a GPU."""
+"""The processor that calculates: cores or a GPU; nothing else asks whether there is a GPU."""
 
 import gc
 import importlib
-import importlib.metadata
 import importlib.util
 import os
-import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass, replace
-from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..sources.errors import MachineError, StudyError
+from .blocks import let_go
 from .study import in_bytes
 
 GPU_WORTH = 4 << 30
@@ -31,69 +26,8 @@ the driver, compiled kernels, and the libraries of forests, which ask for their 
 RMM_UNIT = 256
 """Bytes of which the size of a pool of RMM has to be a multiple."""
 
-LIBRARIES = (
-    "numpy",
-    "numba",
-    "scipy",
-    "pandas",
-    "pyarrow",
-    "xarray",
-    "dask",
-    "distributed",
-    "rasterio",
-    "pyhdf",
-    "pyproj",
-    "shapely",
-    "geopandas",
-    "pyogrio",
-    "exactextract",
-    "scikit-learn",
-    "odc-geo",
-    "pydantic",
-)
-"""Distributions that results depend on."""
-
-
 SHORT = ("cudaErrorMemoryAllocation", "CUDA_ERROR_OUT_OF_MEMORY")
 """How CUDA's runtime and its driver say that memory is too small."""
-
-CONTROL_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
-"""Where Linux keeps the limits of containers and batch jobs, and which of them hold for us."""
-
-
-def memory() -> int | None:
-    """Bytes of memory this process may use: the machine's, or its container's if that is less.
-
-    None where the system does not say.
-    """
-    amounts = list(_limits(*CONTROL_GROUPS))
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        amounts.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    return min(amounts, default=None)
-
-
-def _limits(root: Path, membership: Path) -> Iterator[int]:
-    """The limits of this process's control group and of those above it (version 2, version 1)."""
-    groups = {root / "memory.max", root / "memory" / "memory.limit_in_bytes"}
-    for line in (_text(membership) or "").splitlines():
-        _, controllers, path = line.split(":", 2)
-        group = PurePosixPath(path.lstrip("/"))
-        if ".." in group.parts:
-            continue  # outside of what this container sees
-        for above in (group, *group.parents):
-            if not controllers:
-                groups.add(root / above / "memory.max")
-            elif "memory" in controllers.split(","):
-                groups.add(root / "memory" / above / "memory.limit_in_bytes")
-    texts = (_text(path) or "" for path in sorted(groups))
-    yield from (int(text) for text in texts if text.isdigit())  # "max" is no limit
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return None
 
 
 @dataclass(frozen=True)
@@ -228,67 +162,6 @@ def settled(xp: Any) -> None:
         xp.cuda.Device().synchronize()
 
 
-class Blocks:
-    """Memory of the host that is asked for time and again: what was put back is taken again.
-
-    A block that turns out too small is given up, so that no size that was ever asked for stays.
-    """
-
-    def __init__(self, make: Callable[[int], NDArray[np.uint8]]) -> None:
-        self._make = make
-        self._idle: list[NDArray[np.uint8]] = []
-
-    def take(self, size: int) -> NDArray[np.uint8]:
-        """``size`` bytes or more, holding anything."""
-        while self._idle:
-            block = self._idle.pop()  # at once, for threads that ask together
-            if block.nbytes >= size:
-                return block
-        return self._make(size)
-
-    def put_back(self, block: NDArray[np.uint8]) -> None:
-        """Keep what nobody reads or writes any more for whoever asks next."""
-        self._idle.append(block)
-
-    @contextmanager
-    def lent(self, size: int) -> Iterator[NDArray[np.uint8]]:
-        """``size`` bytes or more, holding anything, for as long as the context lasts.
-
-        Who borrows several opens one within the other: the next then has each in the same place.
-        """
-        block = self.take(size)
-        try:
-            yield block
-        finally:
-            self.put_back(block)
-
-    def let_go(self) -> None:
-        """Give up what is kept."""
-        self._idle.clear()
-
-
-def _pinned(size: int) -> NDArray[np.uint8]:
-    # CuPy's own pool would keep a block of every size that was ever asked for.
-    importlib.import_module("cupy").get_default_pinned_memory_pool().free_all_blocks()
-    found: NDArray[np.uint8] = importlib.import_module("cupyx").empty_pinned(size, np.uint8)
-    return found
-
-
-PAGEABLE = Blocks(lambda size: np.empty(size, np.uint8))
-"""Memory for the cores. The system clears each page that is touched for the first time: new memory
-for each year took a third of the time of decoding and adding it."""
-
-PINNED = Blocks(_pinned)
-"""Memory that a GPU copies from while the cores go on, for CuPy: to pin a GB takes as long as to
-read it."""
-
-
-def let_go() -> None:
-    """Give up the host's memory that is kept for whoever asks next."""
-    PAGEABLE.let_go()
-    PINNED.let_go()
-
-
 def out_of_memory(error: Exception) -> bool:
     """Whether an error means that a machine's or a GPU's memory is too small.
 
@@ -328,25 +201,3 @@ def lack() -> str:
         "CuPy is installed, but no NVIDIA driver with a GPU answers; see what `nvidia-smi` says, "
         'or take device = "cpu"'
     )
-
-
-def version(distribution: str) -> str | None:
-    """Version of an installed distribution; None where it is not installed."""
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def versions() -> dict[str, str]:
-    """Software that results are recorded with: ours, Python's and the libraries'."""
-    found = {name: version(name) for name in ("rsei", *LIBRARIES)}
-    return {"python": platform.python_version()} | {n: v for n, v in found.items() if v}
-
-
-def processor() -> str:
-    """The model of the processor, as the system names it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

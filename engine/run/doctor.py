@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ...kernels.launch import cores
-from .devices import LIBRARIES, gpus, lack, memory, version, versions
+from .devices import gpus, lack
+from .machine import LIBRARIES, memory, version, versions
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ from ..sources.geotiff import Form, read_geotiff, write_geotiff
 from ..sources.granules import Granule, read
 from ..sources.grids import Lattice, Window
 from ..sources.products import products
-from .devices import PAGEABLE, marked, on_host
+from .blocks import PAGEABLE
+from .devices import marked, on_host
 from .store import Draft, Key, Store
 from .streaming import Layout, Stacks, streamed
 from .survey import Shelf, Survey

@@ -12,11 +12,12 @@ from .analyses import area_tasks
 from .budgets import on_card, refusal, shared
 from .cluster import crew
 from .composites import composite_tasks, water_tasks
-from .devices import choice, device_memory, versions
+from .devices import choice, device_memory
 from .driving import driver_tasks, layer_tasks
 from .forests import forest_tasks
 from .journal import Journal, refuse_damaged
 from .ledger import ledger
+from .machine import versions
 from .maps import index_tasks, write_tasks
 from .named import absent
 from .orders import (

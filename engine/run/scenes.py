@@ -24,7 +24,8 @@ from ..sources.granules import Granule, catalogue
 from ..sources.grids import SINUSOIDAL_500M, Window, tile_window
 from ..sources.simulated_granules import Header, write_granule
 from ..sources.simulated_stack import rough, stack
-from .devices import home, memory
+from .devices import home
+from .machine import memory
 from .partials import PartialTask, layout
 from .store import Store
 from .streaming import Stacks, streamed

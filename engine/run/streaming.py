@@ -19,7 +19,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .devices import PAGEABLE, PINNED, home, marked
+from .blocks import PAGEABLE, PINNED
+from .devices import home, marked
 
 Layout = Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]
 """Shape and type of each stack that a room has place for."""

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 from ...kernels.launch import cores
 from ..sources.errors import InputError
-from .devices import let_go, marked
+from .blocks import let_go
+from .devices import marked
 from .disk import Disk, host
 from .store import Draft, Key, Marker, Store
 

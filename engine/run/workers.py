@@ -23,8 +23,8 @@ from distributed.core import Status
 
 from ..sources.errors import MachineError, StudyError
 from .cluster import Failed, TaskError, attempt
-from .devices import versions
 from .disk import host
+from .machine import versions
 from .orders import Stop
 from .store import Store
 from .tasks import Done, Task

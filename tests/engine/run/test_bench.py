@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from rsei.cli.main import app
 from rsei.engine.run import bench, devices, scenes, streaming
 from rsei.engine.run.bench import Timed
+from rsei.engine.run.blocks import Blocks
 from rsei.engine.run.partials import LAYERS
 from rsei.engine.run.scenes import BenchOptions, Scenes
 from rsei.engine.sources.errors import StudyError
@@ -146,7 +147,7 @@ def test_the_stages_of_a_gpu(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     card = devices.Gpu("H100", 80 << 30, "13.0")
     for module in (bench, scenes, streaming):
         monkeypatch.setattr(module, "home", lambda device: library if device == "cuda" else np)
-    blocks = devices.Blocks(lambda size: np.zeros(size, np.uint8))
+    blocks = Blocks(lambda size: np.zeros(size, np.uint8))
     monkeypatch.setattr(streaming, "PINNED", blocks)
     monkeypatch.setattr(bench, "PINNED", blocks)
     monkeypatch.setattr(bench, "COPY", 1 << 20)

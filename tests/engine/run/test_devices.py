@@ -11,15 +11,15 @@ import numpy as np
 import psutil
 import pytest
 
-from rsei.engine.run import devices, doctor
+from rsei.engine.run import devices, doctor, machine
 from rsei.engine.sources.errors import MachineError, StudyError
 
 
 def test_memory_is_what_the_system_says_without_a_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(devices, "CONTROL_GROUPS", (tmp_path, tmp_path / "cgroup"))
-    assert devices.memory() == psutil.virtual_memory().total
+    monkeypatch.setattr(machine, "CONTROL_GROUPS", (tmp_path, tmp_path / "cgroup"))
+    assert machine.memory() == psutil.virtual_memory().total
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,8 @@ def test_the_least_limit_of_the_control_groups_holds(
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text + "\n")
     (tmp_path / "cgroup").write_text(membership + "\n")
-    monkeypatch.setattr(devices, "CONTROL_GROUPS", (tmp_path, tmp_path / "cgroup"))
-    assert devices.memory() == 1000
+    monkeypatch.setattr(machine, "CONTROL_GROUPS", (tmp_path, tmp_path / "cgroup"))
+    assert machine.memory() == 1000
 
 
 GPU = devices.Gpu("H100", 80 << 30, "13.0")
@@ -156,9 +156,9 @@ def test_cupy_without_a_driver_counts_as_no_gpu(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_versions_are_those_of_the_installed_libraries() -> None:
-    found = devices.versions()
+    found = machine.versions()
     assert found["numpy"] == np.__version__ and "rsei" in found
-    assert devices.version("no-such-distribution") is None
+    assert machine.version("no-such-distribution") is None
 
 
 def test_facts_know_the_disk_of_a_folder_that_is_not_made_yet(tmp_path: Path) -> None:

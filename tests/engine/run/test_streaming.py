@@ -22,8 +22,8 @@ from scheduled_gpu import Array, Event, Inline, Machine, Memory
 
 from rsei.engine.index.composite import ReflectanceSum
 from rsei.engine.index.quality import Policy
-from rsei.engine.run import devices, partials, streaming
-from rsei.engine.run.devices import Blocks
+from rsei.engine.run import blocks, devices, partials, streaming
+from rsei.engine.run.blocks import Blocks
 from rsei.engine.run.scenes import BenchOptions, Scenes
 from rsei.engine.run.store import Key, Store
 from rsei.engine.run.streaming import Layout, Stacks, streamed
@@ -195,10 +195,10 @@ def test_rooms_are_kept_for_the_next_year_whatever_they_hold(patch: pytest.Monke
 
 def test_other_stages_have_the_memory_of_the_rooms(tmp_path: Path) -> None:
     task = Scenes.made(BenchOptions(64, 6, 1, "cpu"), tmp_path / "scenes", "cpu").task
-    devices.let_go()
+    blocks.let_go()
     store = Store(tmp_path / "run")
     carry_out(task, store)
-    assert len(devices.PAGEABLE._idle) == 3  # two rooms, and the sums
+    assert len(blocks.PAGEABLE._idle) == 3  # two rooms, and the sums
 
     key = Key("composite", "nothing", 1, {}, {})
     other: Any = SimpleNamespace(
@@ -209,7 +209,7 @@ def test_other_stages_have_the_memory_of_the_rooms(tmp_path: Path) -> None:
         make=lambda store, draft: None,
     )
     carry_out(other, store)
-    assert not devices.PAGEABLE._idle
+    assert not blocks.PAGEABLE._idle
 
 
 def test_an_error_of_a_reader_comes_in_its_turn() -> None:
@@ -259,7 +259,7 @@ def test_pinned_memory_is_kept_for_the_next_and_given_back(patch: pytest.MonkeyP
 
     patch.setitem(sys.modules, "cupy", cupy)
     patch.setitem(sys.modules, "cupyx", SimpleNamespace(empty_pinned=empty_pinned))
-    pinned = devices.PINNED
+    pinned = blocks.PINNED
     first, second = pinned.take(100), pinned.take(50)
     pinned.put_back(second)
     pinned.put_back(first)
