@@ -7,6 +7,7 @@ import numpy as np
 
 from ..sources.products import products
 from ..sources.rasterfiles import opened_tiff
+from .alongside import alongside
 from .findings import Findings, Site
 
 ROLES = {"red": "reflectance", "ndvi": "greenness", "lst": "heat"}
@@ -19,18 +20,17 @@ Clear = tuple[str, str, list[tuple[float, float] | None]]
 def clear_shares(findings: Findings) -> list[Clear]:
     """Clear observations of each area and epoch; none of a layer that comes from elsewhere."""
     possible = _composites(findings, sorted({e for site in findings.sites for e in site.epochs}))
+    maps = [(site, epoch) for site in findings.sites for epoch in site.epochs]
     found = []
-    for site in findings.sites:
-        for epoch in site.epochs:
-            means = _means(site, epoch)
-            cells = [
-                (mean, mean / most)
-                if (mean := means.get(layer)) is not None and (most := possible.get((epoch, role)))
-                else None
-                for layer, role in ROLES.items()
-            ]
-            if any(cells):
-                found.append((site.name, str(epoch), cells))
+    for (site, epoch), means in zip(maps, alongside(lambda one: _means(*one), maps)):
+        cells = [
+            (mean, mean / most)
+            if (mean := means.get(layer)) is not None and (most := possible.get((epoch, role)))
+            else None
+            for layer, role in ROLES.items()
+        ]
+        if any(cells):
+            found.append((site.name, str(epoch), cells))
     return found
 
 

@@ -4,6 +4,7 @@
 import base64
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from rasterio.enums import Resampling
 from shapely.geometry.base import BaseGeometry
 
 from ..sources.grids import LONLAT, carrier
+from ..sources.rasterfiles import OPENING
 from .findings import Layer, Site
 from .style import reach
 
@@ -41,9 +43,10 @@ TREND_LEVELS = 200
 
 def overlay(site: Site, fineness: float = 1.0) -> dict[str, Any]:
     """What the page's map needs of a site, as JSON values; its pixels are 1 / ``fineness`` wide."""
-    maps = {epoch: site.rsei(epoch, 3 * MOST // 2) for epoch in site.epochs}
+    maps = {epoch: _stepped(site.rsei(epoch, 3 * MOST // 2)) for epoch in site.epochs}
     transform, shape = _grid(trimmed(list(maps.values())), fineness)
-    layers = {epoch: levels(_warped(layer, transform, shape)) for epoch, layer in maps.items()}
+    places = picked(maps[site.epochs[0]], transform, shape)  # the maps of an area have one grid
+    layers = {epoch: np.append(layer.values, np.uint8(0))[places] for epoch, layer in maps.items()}
     rows, columns = seen(list(layers.values()))
     slope = site.slope()
     trend = None if slope is None else _trend(_warped(slope, transform, shape)[rows, columns])
@@ -62,6 +65,11 @@ def overlay(site: Site, fineness: float = 1.0) -> dict[str, Any]:
     }
 
 
+def _stepped(layer: Layer) -> Layer:
+    """A map in steps of the picture, a quarter of its bytes."""
+    return replace(layer, values=levels(layer.values))
+
+
 def _trend(slope: NDArray[np.float32]) -> dict[str, Any]:
     """A picture of slopes, and the greatest that has a step of its own, RSEI a year."""
     widest, known = reach(slope, 0), np.isfinite(slope)
@@ -71,9 +79,9 @@ def _trend(slope: NDArray[np.float32]) -> dict[str, Any]:
 
 
 def trimmed(layers: list[Layer]) -> Layer:
-    """The first of some layers of one grid, cut to the pixels that are valid in any of them."""
+    """The first of some maps of one grid, in steps, cut to the pixels that are valid in any."""
     first = layers[0]
-    known = np.logical_or.reduce([np.isfinite(layer.values) for layer in layers])
+    known = np.logical_or.reduce([layer.values > 0 for layer in layers])
     if not known.any():
         return first
     rows, columns = np.flatnonzero(known.any(axis=1)), np.flatnonzero(known.any(axis=0))
@@ -111,20 +119,40 @@ def _grid(layer: Layer, fineness: float = 1.0) -> tuple[Affine, tuple[int, int]]
     return Affine(step, 0, box[0], 0, -step, box[3]), shape
 
 
+def picked(layer: Layer, transform: Affine, shape: tuple[int, int]) -> NDArray[np.int32]:
+    """Which pixel of ``layer`` is the nearest at each place of a grid in web Mercator, (h, w).
+
+    They are counted row by row from 0; -1 is none.
+    """
+    rows, columns = layer.values.shape
+    numbers = np.arange(rows * columns, dtype=np.int32).reshape(rows, columns)
+    there = np.full(shape, -1, np.int32)
+    _warp(numbers, layer, there, transform, -1)
+    return there
+
+
 def _warped(layer: Layer, transform: Affine, shape: tuple[int, int]) -> NDArray[np.float32]:
     there = np.full(shape, np.nan, np.float32)
-    rasterio.warp.reproject(
-        layer.values.astype(np.float32),
-        there,
-        src_transform=layer.transform,
-        src_crs=layer.crs,
-        src_nodata=np.nan,
-        dst_transform=transform,
-        dst_crs=MERCATOR,
-        dst_nodata=np.nan,
-        resampling=Resampling.nearest,
-    )
+    _warp(layer.values.astype(np.float32), layer, there, transform, np.nan)
     return there
+
+
+def _warp(
+    values: NDArray[Any], layer: Layer, there: NDArray[Any], transform: Affine, nodata: float
+) -> None:
+    """Carry values on the grid of ``layer`` to one in web Mercator, the nearest at each place."""
+    with OPENING:  # rasterio, too, hushes a warning of which all threads would hear
+        rasterio.warp.reproject(
+            values,
+            there,
+            src_transform=layer.transform,
+            src_crs=layer.crs,
+            src_nodata=nodata,
+            dst_transform=transform,
+            dst_crs=MERCATOR,
+            dst_nodata=nodata,
+            resampling=Resampling.nearest,
+        )
 
 
 def _degrees(transform: Affine, column: float, row: float) -> tuple[float, float]:
@@ -157,18 +185,6 @@ def picture(values: NDArray[np.uint8]) -> str:
 def data_url(kind: str, data: bytes) -> str:
     """Bytes as a URL that needs no network."""
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
-
-
-def shrunk(png: bytes, width: int, quality: int) -> str:
-    """A picture at most ``width`` pixels wide as a data URL, of a quality from 1 to 100."""
-    with Image.open(io.BytesIO(png)) as image:
-        flat = image.convert("RGB")
-    if flat.width > width:
-        size = width, round(flat.height * width / flat.width)
-        flat = flat.resize(size, Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    flat.save(buffer, "WEBP", quality=quality)
-    return data_url("image/webp", buffer.getvalue())
 
 
 def outline(shape: BaseGeometry | None) -> Any:

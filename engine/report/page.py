@@ -4,22 +4,25 @@
 import base64
 import hashlib
 import json
+import math
 import re
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
-from PIL import Image
 
 from . import wording
+from .alongside import alongside
 from .clearness import Clear, clear_shares
 from .drift import drifted, view_times
-from .figures import OF_AN_AREA, OF_THE_RUN, Sketch
 from .findings import Findings, Site
 from .methods import methods, references
-from .overlays import LEVELS, TREND_LEVELS, data_url, overlay, shrunk
+from .overlays import LEVELS, TREND_LEVELS, overlay
+from .pictures import Album, Shown
 from .published import published
 from .style import CHANGE_MAP, MINES, ONE_COLUMN, RSEI_MAP, RULES
 
@@ -38,11 +41,8 @@ DETAILS = (
 """What is tried until the page is small: pixels along a side of the interactive map for each one of
 the index, and the width, pixels, and quality of the pictures of maps."""
 
-LONGEST = 48_000
-"""Bytes of a drawing above which its pixels are shorter."""
-
-FOR_PAPER = {"overview"}
-"""Figures that only put together what the page shows apart."""
+SLACK = 1.05
+"""How many limits long a page may seem by a part of its pictures, and still be made."""
 
 LISTED = 400
 """Granules up to which the page names each; the run's record names them all."""
@@ -56,25 +56,29 @@ def page(findings: Findings) -> bytes:
 
     Many areas share its size: their pictures are then coarser, and the figures' files are not.
     """
-    clear = clear_shares(findings)
-    html, text, drawn, hopeless = b"", "", 0.0, 0.0
+    clear, album = clear_shares(findings), Album.of(findings)
+    html, text, drawn = b"", "", 0.0
     for fineness, width, quality in DETAILS:
         if fineness != drawn:
             text, drawn = _json(map_data(findings, fineness)), fineness
-        if len(text) > LIMIT and fineness > DETAILS[-1][0]:
-            continue  # whatever becomes of the pictures
-        if hopeless == fineness:
-            hopeless = 0.0
+        room = SLACK * LIMIT - len(text) - album.drawn
+        last = (fineness, width, quality) == DETAILS[-1]
+        pictures = album.pictures(width, quality, math.inf if last else room)
+        if pictures is None:
             continue
-        html = _page(findings, Markup(text), clear, (width, quality))
+        html = _page(findings, Markup(text), clear, (album, pictures))
         if len(html) <= LIMIT:
             break
-        # The next coarser pictures save a third at most, and take a while to make.
-        hopeless = fineness if len(html) > 1.5 * LIMIT else 0.0
     return html
 
 
-def _page(findings: Findings, data: Markup, clear: list[Clear], detail: tuple[int, int]) -> bytes:
+def _page(
+    findings: Findings,
+    data: Markup,
+    clear: list[Clear],
+    figures: tuple[Album, Mapping[Path, str]],
+) -> bytes:
+    album, pictures = figures
     scripts = [_text("leaflet.js"), _text("page.js")]
     styles = [_without_pictures(_text("leaflet.css")), _text("page.css")]
     environment = Environment(
@@ -90,8 +94,11 @@ def _page(findings: Findings, data: Markup, clear: list[Clear], detail: tuple[in
         study=findings.settings["study"]["name"],
         lead=wording.lead(findings),
         warnings=findings.record["warnings"],
-        figures=_figures(findings, OF_THE_RUN, "figures", detail),
-        sites=[_site(findings, site, detail) for site in findings.sites],
+        figures=_figures(album.of_run, pictures),
+        sites=[
+            _site(findings, site, _figures(album.of_sites[site.slug], pictures))
+            for site in findings.sites
+        ],
         coverage=_coverage(findings),
         clear=clear,
         times=(times := view_times(findings)),
@@ -145,7 +152,7 @@ def _json(value: Any) -> str:
 def map_data(findings: Findings, fineness: float = 1.0) -> dict[str, Any]:
     """What the page's map shows, as JSON values."""
     return {
-        "sites": [overlay(site, fineness) for site in findings.sites],
+        "sites": alongside(lambda site: overlay(site, fineness), findings.sites),
         "colours": {"rsei": _ramp(RSEI_MAP), "change": _ramp(CHANGE_MAP)},
         "mines": MINES,
         "levels": LEVELS,
@@ -159,7 +166,7 @@ def _ramp(colours: Any) -> list[list[int]]:
     return [[int(part) for part in shade] for shade in shades]
 
 
-def _site(findings: Findings, site: Site, detail: tuple[int, int]) -> dict[str, Any]:
+def _site(findings: Findings, site: Site, figures: list[dict[str, Any]]) -> dict[str, Any]:
     pca = findings.of("pca", site.name)
     return {
         "name": site.name,
@@ -168,53 +175,26 @@ def _site(findings: Findings, site: Site, detail: tuple[int, int]) -> dict[str, 
         "verdicts": wording.verdicts(findings, site),
         "pca": [] if pca is None else wording.records(pca),
         "indicators": INDICATORS,
-        "figures": _figures(findings, OF_AN_AREA, f"figures/{site.slug}", detail),
+        "figures": figures,
     }
 
 
-def _figures(
-    findings: Findings, sketches: tuple[Sketch, ...], folder: str, detail: tuple[int, int]
-) -> list[dict[str, Any]]:
-    """The figures that were drawn, as pictures that the page carries.
-
-    Their size, pixels, keeps their place on the page before they are decoded: links into the page
-    then lead where they should.
-    """
-    found = []
-    for sketch in sketches:
-        path = findings.folder / folder / sketch.name
-        vector, pixels = path.with_suffix(".svg"), path.with_suffix(".png")
-        if not pixels.is_file() or sketch.name in FOR_PAPER:
-            continue
-        with Image.open(pixels) as picture:
-            size = picture.size
-        broad = size[0] > 1.5 * ONE_COLUMN * RULES["savefig.dpi"]
-        lines = drawing(vector.read_text("utf-8"))
-        as_pixels = sketch.pictures or len(lines) > LONGEST
-        image = shrunk(pixels.read_bytes(), *detail) if as_pixels else lines
-        found.append(
-            {
-                "name": sketch.name,
-                "title": sketch.title,
-                "caption": sketch.caption,
-                "image": image,
-                "width": size[0],
-                "height": size[1],
-                "file": f"{folder}/{sketch.name}.svg",
-                "shape": "broad" if broad else "narrow",
-            }
-        )
-    return found
-
-
-def drawing(svg: str) -> str:
-    """A drawing as a data URL: without its metadata, and to a tenth of a point.
-
-    Only what stands in tags is shortened: numbers in its texts are results.
-    """
-    plain = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    plain = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d\.\d)\d+", r"\1", tag[0]), plain)
-    return data_url("image/svg+xml", re.sub(r"\s*\n\s*", "\n", plain).encode())
+def _figures(album: Sequence[Shown], pictures: Mapping[Path, str]) -> list[dict[str, Any]]:
+    """Figures as the page's template has them."""
+    widest = 1.5 * ONE_COLUMN * RULES["savefig.dpi"]
+    return [
+        {
+            "name": one.sketch.name,
+            "title": one.sketch.title,
+            "caption": one.sketch.caption,
+            "image": one.drawing or pictures[one.path],
+            "width": one.size[0],
+            "height": one.size[1],
+            "file": one.file,
+            "shape": "broad" if one.size[0] > widest else "narrow",
+        }
+        for one in album
+    ]
 
 
 def _coverage(findings: Findings) -> list[dict[str, Any]]:

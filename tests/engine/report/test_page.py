@@ -18,7 +18,8 @@ from reported import HOSTILE
 
 from rsei.engine.report.findings import Findings
 from rsei.engine.report.overlays import LEVELS, TREND_LEVELS, overlay
-from rsei.engine.report.page import drawing, map_data, page, policy
+from rsei.engine.report.page import map_data, page, policy
+from rsei.engine.report.pictures import drawing
 
 pytestmark = pytest.mark.slow
 

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Work on many maps or pictures of a page at a time."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+A, B = TypeVar("A"), TypeVar("B")
+
+HANDS = 4
+"""Most threads: a picture that is being shrunk takes 60 MB."""
+
+
+def alongside(work: Callable[[A], B], every: Sequence[A]) -> list[B]:
+    """What ``work`` makes of each, in order, several at a time.
+
+    The page is the last task of a run, with nothing beside it: it takes cores that are another
+    worker's until then. GDAL, WebP and the resampling of pictures do without Python's lock.
+    """
+    with ThreadPoolExecutor(min(HANDS, _cores()), "page") as hands:
+        return list(hands.map(work, every))
+
+
+def _cores() -> int:
+    """Cores that this process may run on, whatever its share of a run's is."""
+    if hasattr(os, "sched_getaffinity"):  # Linux alone; knows of Slurm's and taskset's limits
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
