@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import fields
@@ -22,6 +22,7 @@ from distributed.client import FutureCancelledError
 from distributed.core import Status
 
 from ..sources.errors import MachineError, StudyError
+from .batches import Batch, Stream
 from .cluster import Failed, TaskError, attempt
 from .disk import host
 from .machine import versions
@@ -30,8 +31,11 @@ from .store import Store
 from .tasks import Done, Task
 from .upkeep import RUN
 
+Answer = Callable[[Task], Done | Failed]
+"""What came of a task, once it is said of which."""
+
 AHEAD = 3
-"""Tasks handed out for each worker: the next is at hand while the last one's marker travels."""
+"""Batches handed out for each worker: the next is at hand while the last one's markers travel."""
 
 AMONG = 2
 """Workers that a task may lose among others: Dask also blames those that only stood in line."""
@@ -90,13 +94,16 @@ class Workers:
         """
         lost: Counter[str] = Counter()
         alone: list[Task] = []
-        again: deque[Task] = deque()
-        for task, future in self._ended(_Stream(iter(tasks), again), store, stop, None):
-            if result := self._result(task, future):
-                yield result
+        stream = Stream(tasks, lambda: AHEAD * self.threads)
+        for batch, future in self._ended(stream, store, stop, None):
+            if results := self._results(batch, future):
+                for result in results:
+                    stream.learn(result)
+                    yield result
                 continue
-            lost[_label(task)] += 1
-            (again if lost[_label(task)] < AMONG else alone).append(task)
+            for task in batch:
+                lost[_label(task)] += 1
+                (stream.again if lost[_label(task)] < AMONG else alone).append(task)
         for task in alone:
             yield from self._alone(task, store, stop)
 
@@ -104,27 +111,27 @@ class Workers:
         """What came of a task that has the cluster to itself; nothing where the run stopped."""
         for _ in range(ALONE):
             self._settle()
-            for _, future in self._ended(iter([task]), store, stop, 1):
-                if result := self._result(task, future):
-                    yield result
+            for batch, future in self._ended(iter([(task,)]), store, stop, 1):
+                if results := self._results(batch, future):
+                    yield from results
                     return
         if not stop.asked:
             yield Failed(task, _poison())
 
     def _ended(
-        self, tasks: Iterator[Task], store: Store, stop: Stop, most: int | None
-    ) -> Iterator[tuple[Task, Future]]:
-        """Tasks with their ended futures; ``most`` are handed out at a time."""
+        self, batches: Iterator[Batch], store: Store, stop: Stop, most: int | None
+    ) -> Iterator[tuple[Batch, Future]]:
+        """Tasks with their ended futures; ``most`` batches are handed out at a time."""
         ended: SimpleQueue[Future] = SimpleQueue()
-        running: dict[str, tuple[Task, Future]] = {}
+        running: dict[str, tuple[Batch, Future]] = {}
         stopping = False
         try:
             while True:
                 cores = self._cores()  # also where it is not needed: it sees to lost workers
                 room = 0 if stop.asked else (most or AHEAD * cores) - len(running)
-                for _, task in zip(range(room), tasks):
-                    future = self.client.submit(remotely, task, store, pure=False)
-                    running[future.key] = task, future
+                for _, batch in zip(range(room), batches):
+                    future = self.client.submit(remotely, batch, store, pure=False)
+                    running[future.key] = batch, future
                     future.add_done_callback(ended.put)
                 if not running:
                     return
@@ -153,7 +160,7 @@ class Workers:
             self._cores()
             time.sleep(0.2)
 
-    def _call_back(self, running: dict[str, tuple[Task, Future]]) -> None:
+    def _call_back(self, running: dict[str, tuple[Batch, Future]]) -> None:
         """Take back the tasks that no worker has begun yet."""
         begun = {key for keys in self.client.run(_begun).values() for key in keys}
         for key, (_, future) in list(running.items()):
@@ -161,18 +168,18 @@ class Workers:
                 del running[key]
                 self.client.cancel([future], force=True)
 
-    def _result(self, task: Task, future: Future) -> Done | Failed | None:
-        """What came of a task; None where its worker died."""
+    def _results(self, batch: Batch, future: Future) -> list[Done | Failed] | None:
+        """What came of each task; None where their worker died."""
         try:
             # An answer that was lost with its worker is waited for: Dask asks for it once more.
-            return future.result()(task)
+            return [said(task) for said, task in zip(future.result(), batch, strict=True)]
         except KilledWorker:
             return None
         except FutureCancelledError:
             raise MachineError(self._gone()) from None
         except Exception as error:  # it could not even be read there, or its answer here
             reason = f"unexpected {type(error).__name__} in a worker: {error}"
-            return Failed(task, TaskError(reason))
+            return [Failed(task, TaskError(reason)) for task in batch]
 
     def _cores(self) -> int:
         """Threads of all workers, asked for now and then: a cluster may grow and shrink.
@@ -205,23 +212,6 @@ class Workers:
         return f"{self._address}: lost the scheduler; start it again, then the same command"
 
 
-class _Stream(Iterator[Task]):
-    """Tasks, and whatever is put into ``again``: it may go on after it seemed to end."""
-
-    def __init__(self, tasks: Iterator[Task], again: deque[Task]) -> None:
-        self.tasks, self.again = tasks, again
-
-    def __next__(self) -> Task:
-        # Those whose worker died come last: that worker is only just starting again, and one that
-        # dies while it starts is given up by Dask.
-        task = next(self.tasks, None)
-        if task is not None:
-            return task
-        if not self.again:
-            raise StopIteration
-        return self.again.popleft()
-
-
 def _replace(cluster: LocalCluster, wanted: int) -> None:
     """Start new workers in place of those that Dask has given up, which it would not miss yet."""
     for name, nanny in list(cluster.workers.items()):
@@ -247,9 +237,13 @@ def _poison() -> TaskError:
     )
 
 
-def remotely(task: Task, store: Store) -> Callable[[Task], Done | Failed]:
-    """Carry out a task in a worker; the answer leaves out the task, which the asker has."""
+def remotely(batch: Batch, store: Store) -> list[Answer]:
+    """Carry out tasks in a worker; the answers leave out the tasks, which the asker has."""
     os.environ.setdefault("RSEI_THREADS", "1")  # a worker is one core, unless its owner says more
+    return [_answer(task, store) for task in batch]
+
+
+def _answer(task: Task, store: Store) -> Answer:
     found: Done | Failed
     try:
         require_same(store)
@@ -310,7 +304,9 @@ def processes(workers: int, memory: int, profile: Path | None) -> Iterator[Worke
     """
     require_share(workers, memory)
     seen = find_spec("bokeh") is not None
-    with dask.config.set(CONFIG), environment(RSEI_THREADS="1"):
+    # Dask looks at every worker a hundred times a second, for what --profile writes.
+    watched = {"distributed.worker.profile.enabled": profile is not None}
+    with dask.config.set(CONFIG | watched), environment(RSEI_THREADS="1"):
         cluster = LocalCluster(
             n_workers=workers,
             threads_per_worker=1,

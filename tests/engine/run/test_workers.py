@@ -223,7 +223,7 @@ def test_workers_that_dask_has_given_up_are_replaced_while_a_task_is_alone(store
             await asyncio.gather(*(one.close() for one in nannies))
 
         people.own.sync(give_up, list(people.own.workers.values()))
-        ended = people._ended(iter([Faulty("good")]), store, Stop(), 1)
+        ended = people._ended(iter([(Faulty("good"),)]), store, Stop(), 1)
         assert [future.status for _, future in ended] == ["finished"]
 
 
