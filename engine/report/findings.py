@@ -87,10 +87,10 @@ class Site:
         with opened_tiff(self.files("rsei", self.epochs[0])[0]) as dataset:
             return dataset.crs
 
-    def slope(self) -> Layer | None:
+    def slope(self, most: int = SEEN) -> Layer | None:
         """Theil-Sen slope of each pixel, RSEI a year; None where the epochs are too few."""
         paths = parts_of(self.folder / "trends" / self.slug)
-        layer = read_layer(paths, 1) if paths else None
+        layer = read_layer(paths, 1, most) if paths else None
         return layer if layer is not None and np.isfinite(layer.values).any() else None
 
     def band(self, epoch: int, name: str) -> Layer | None:

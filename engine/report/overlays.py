@@ -43,12 +43,13 @@ TREND_LEVELS = 200
 
 def overlay(site: Site, fineness: float = 1.0) -> dict[str, Any]:
     """What the page's map needs of a site, as JSON values; its pixels are 1 / ``fineness`` wide."""
-    maps = {epoch: _stepped(site.rsei(epoch, 3 * MOST // 2)) for epoch in site.epochs}
+    most = 3 * MOST // 2
+    maps = {epoch: _stepped(site.rsei(epoch, most)) for epoch in site.epochs}
     transform, shape = _grid(trimmed(list(maps.values())), fineness)
     places = picked(maps[site.epochs[0]], transform, shape)  # the maps of an area have one grid
     layers = {epoch: np.append(layer.values, np.uint8(0))[places] for epoch, layer in maps.items()}
     rows, columns = seen(list(layers.values()))
-    slope = site.slope()
+    slope = site.slope(most)
     trend = None if slope is None else _trend(_warped(slope, transform, shape)[rows, columns])
     layers = {epoch: layer[rows, columns] for epoch, layer in layers.items()}
     west, north = _degrees(transform, columns.start, rows.start)

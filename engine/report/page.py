@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -57,28 +58,43 @@ def page(findings: Findings) -> bytes:
     Many areas share its size: their pictures are then coarser, and the figures' files are not.
     """
     clear, album = clear_shares(findings), Album.of(findings)
-    html, text, drawn = b"", "", 0.0
+    html, text, trended, drawn = b"", "", False, 0.0
     for fineness, width, quality in DETAILS:
         if fineness != drawn:
-            text, drawn = _json(map_data(findings, fineness)), fineness
+            data, drawn = map_data(findings, fineness), fineness
+            text, trended = _json(data), any(site["trend"] for site in data["sites"])
         room = SLACK * LIMIT - len(text) - album.drawn
         last = (fineness, width, quality) == DETAILS[-1]
         pictures = album.pictures(width, quality, math.inf if last else room)
         if pictures is None:
             continue
-        html = _page(findings, Markup(text), clear, (album, pictures))
+        html = _page(findings, Parts(Markup(text), trended, clear, album, pictures))
         if len(html) <= LIMIT:
             break
     return html
 
 
-def _page(
-    findings: Findings,
-    data: Markup,
-    clear: list[Clear],
-    figures: tuple[Album, Mapping[Path, str]],
-) -> bytes:
-    album, pictures = figures
+@dataclass(frozen=True)
+class Parts:
+    """What a page is put together of, beside the tables of the run."""
+
+    data: Markup
+    """What its map shows, as JSON."""
+
+    trended: bool
+    """Whether the map has a layer of slopes."""
+
+    clear: list[Clear]
+    """Clear observations of each area and epoch."""
+
+    album: Album
+    """Its figures."""
+
+    pictures: Mapping[Path, str]
+    """Those of them that are shown as pixels, by their files."""
+
+
+def _page(findings: Findings, parts: Parts) -> bytes:
     scripts = [_text("leaflet.js"), _text("page.js")]
     styles = [_without_pictures(_text("leaflet.css")), _text("page.css")]
     environment = Environment(
@@ -89,18 +105,18 @@ def _page(
         policy=policy(scripts, styles),
         scripts=[Markup(one) for one in scripts],
         styles=[Markup(one) for one in styles],
-        data=data,
-        trended=any(site.slope() is not None for site in findings.sites),
+        data=parts.data,
+        trended=parts.trended,
         study=findings.settings["study"]["name"],
         lead=wording.lead(findings),
         warnings=findings.record["warnings"],
-        figures=_figures(album.of_run, pictures),
+        figures=_figures(parts.album.of_run, parts.pictures),
         sites=[
-            _site(findings, site, _figures(album.of_sites[site.slug], pictures))
+            _site(findings, site, _figures(parts.album.of_sites[site.slug], parts.pictures))
             for site in findings.sites
         ],
         coverage=_coverage(findings),
-        clear=clear,
+        clear=parts.clear,
         times=(times := view_times(findings)),
         drifted=drifted(times),
         published=published(findings),

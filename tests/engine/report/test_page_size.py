@@ -39,21 +39,22 @@ def tried(
     made: list[tuple[float, int]] = []
     fine = [0.0]
 
-    def map_data(findings: Any, fineness: float) -> float:
+    def map_data(findings: Any, fineness: float) -> dict[str, Any]:
         fine[0] = fineness
-        return fineness
+        return {"sites": []}
 
     def shrunk(png: bytes, width: int, quality: int) -> str:
         made.append((fine[0], width))
         return "x" * int(first * LIMIT / len(whole) * (width / DETAILS[0][1]) ** 2)
 
-    def of(findings: Any, data: str, clear: Any, figures: tuple[Album, dict[Path, str]]) -> bytes:
-        assert set(figures[1]) == {one.path for one in whole}
-        return b"x" * int(len(data) + frame * LIMIT + sum(map(len, figures[1].values())))
+    def of(findings: Any, parts: pages.Parts) -> bytes:
+        assert set(parts.pictures) == {one.path for one in whole}
+        length = len(parts.data) + sum(map(len, parts.pictures.values()))
+        return b"x" * int(length + frame * LIMIT)
 
     monkeypatch.setattr(pages, "clear_shares", lambda findings: [])
     monkeypatch.setattr(pages, "map_data", map_data)
-    monkeypatch.setattr(pages, "_json", lambda fineness: f"{fineness}".ljust(map_bytes))
+    monkeypatch.setattr(pages, "_json", lambda data: "x" * map_bytes)
     monkeypatch.setattr(pages, "_page", of)
     monkeypatch.setattr(Album, "of", lambda findings: Album((), {"area": whole}))
     monkeypatch.setattr(pictures, "shrunk", shrunk)
