@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -52,6 +52,9 @@ NUMBERS = {
 
 LITTLE_ENDIAN, NATIVE = 0x4000, 0x1000
 """Bits of a number type: stored in Intel's byte order, or in the writing machine's."""
+
+LIKE = 1024
+"""Descriptions that are kept: those of all granules of a product are alike, byte by byte."""
 
 VDATA_START = struct.Struct(">HIHH")
 """Interlace, records, bytes of a record and fields of a Vdata."""
@@ -181,11 +184,15 @@ class Descriptors:
             seen.add(block)
             count, following = struct.unpack(">HI", self.part(block, 6))
             table = self.part(block + 6, 12 * count)
-            for tag, ref, offset, length in struct.iter_unpack(">HHII", table):
-                if tag != UNUSED and offset != 0xFFFFFFFF:
-                    if tag & SPECIAL:
-                        self._require_own(tag, offset)
-                    places[tag, ref] = offset, length
+            found = {
+                (tag, ref): (offset, length)
+                for tag, ref, offset, length in struct.iter_unpack(">HHII", table)
+                if tag != UNUSED and offset != 0xFFFFFFFF
+            }
+            places |= found
+            for (tag, _), (offset, _) in found.items():
+                if tag & SPECIAL:
+                    self._require_own(tag, offset)
             block = following
         return places
 
@@ -289,6 +296,7 @@ def _text(data: bytes, at: int) -> tuple[str, int]:
     return data[start:end].decode("latin-1").rstrip("\0"), end
 
 
+@lru_cache(maxsize=LIKE)
 def _vgroup(data: bytes) -> Vgroup:
     (count,) = struct.unpack_from(">H", data)
     tags = struct.unpack_from(f">{count}H", data, 2)
@@ -298,6 +306,7 @@ def _vgroup(data: bytes) -> Vgroup:
     return Vgroup(name, kind, tuple(zip(tags, refs)))
 
 
+@lru_cache(maxsize=LIKE)
 def _vdata(data: bytes) -> Vdata:
     _, records, size, count = VDATA_START.unpack_from(data)
     table = struct.unpack_from(f">{4 * count}H", data, 10)  # of each field one after the other

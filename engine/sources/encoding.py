@@ -49,7 +49,7 @@ def encoding(layer: Layer, dtype: np.dtype[Any], tags: Tags, where: str) -> Vari
     Raises GranuleError for a type that cannot hold it and, for a quantity, for tags that contradict
     the product table. For a quality word the table wins, and a differing tag is a log line.
     """
-    name = dtype.newbyteorder("=").name
+    name = _name(dtype)
     variants = [variant for variant in layer.variants if variant.dtype == name]
     if not variants:
         accepted = " or ".join(dict.fromkeys(variant.dtype for variant in layer.variants))
@@ -70,6 +70,12 @@ def encoding(layer: Layer, dtype: np.dtype[Any], tags: Tags, where: str) -> Vari
         )
     _note(layer.stored, found, expected)
     return own
+
+
+@cache
+def _name(dtype: np.dtype[Any]) -> str:
+    """NumPy's name of a type, whatever its byte order; kept, as NumPy takes 7 us for it."""
+    return str(dtype.newbyteorder("=").name)
 
 
 @cache

@@ -8,6 +8,7 @@ import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from .descriptors import (
     CHUNKED,
     COMPRESSED,
     ELEMENT_LIMIT,
+    LIKE,
     VDATA_HEADER,
     Descriptors,
     Object,
@@ -108,16 +110,21 @@ def _dataset(file: Descriptors, group: Vgroup, ref: int) -> Dataset:
 
 
 def _form(file: Descriptors, ref: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    data = file.element(DIMENSIONS, ref)
-    (rank,) = struct.unpack_from(">H", data)
-    if not 0 < rank <= RANK_LIMIT:
-        raise ValueError(f"{rank} dimensions")
-    shape = struct.unpack_from(f">{rank}I", data, 2)
-    tag, number = struct.unpack_from(">HH", data, 2 + 4 * rank)
+    shape, tag, number = _dimensions(file.element(DIMENSIONS, ref))
     _, code, _, order = file.element(tag, number)[:4]
     if order not in (IEEE, INTEL):
         raise ValueError(f"byte order {order}")
     return shape, number_type(code).newbyteorder(">" if order == IEEE else "<")
+
+
+@lru_cache(maxsize=LIKE)
+def _dimensions(data: bytes) -> tuple[tuple[int, ...], int, int]:
+    """Shape of an SDS, and tag and reference number of its type."""
+    (rank,) = struct.unpack_from(">H", data)
+    if not 0 < rank <= RANK_LIMIT:
+        raise ValueError(f"{rank} dimensions")
+    tag, number = struct.unpack_from(">HH", data, 2 + 4 * rank)
+    return struct.unpack_from(f">{rank}I", data, 2), tag, number
 
 
 def layout(

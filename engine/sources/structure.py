@@ -8,17 +8,24 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from itertools import pairwise
 
 from affine import Affine
 
 from .grids import RADIUS
 
+KEPT = 128
+"""Texts of StructMetadata whose grids are kept: some thousand characters each."""
+
 RADIUS_TOLERANCE = 1e-3
 """m by which the sphere's radius may be rounded."""
 
 LONGEST = 1 << 20
 """Characters of a metadata block; the longest of a real granule has 60,000."""
+
+OBJECTS = re.compile(r"^[ \t]*(OBJECT|VALUE)[ \t]*=(.*)", re.MULTILINE)
+"""Lines of an ODL text that name an object, or give its value."""
 
 SIDE_LIMIT = 1 << 16
 """Rows or columns that no grid reaches; a 250 m tile has 4800."""
@@ -78,8 +85,12 @@ def block(attributes: Mapping[str, object], name: str) -> str:
     return whole
 
 
-def grids(text: str) -> list[Grid]:
-    """The grids that StructMetadata describes. Raises ValueError for one without size or corner."""
+@lru_cache(maxsize=KEPT)
+def grids(text: str) -> tuple[Grid, ...]:
+    """The grids that StructMetadata describes; kept, since a tile's is the same on every date.
+
+    Raises ValueError for one without size or corner.
+    """
     found, lines, end = [], list[str](), ""
     for line in text.splitlines():
         word = line.strip()
@@ -90,7 +101,7 @@ def grids(text: str) -> list[Grid]:
             lines.append(line)
         elif re.fullmatch(r"GROUP=GRID_\d{1,9}", word):
             lines, end = [], "END_" + word
-    return found
+    return tuple(found)
 
 
 def _grid(text: str) -> Grid:
@@ -167,10 +178,9 @@ def _values(text: str) -> Iterator[tuple[str, str]]:
     [('VERSIONID', '61')]
     """
     name = ""
-    for line in text.splitlines():
-        key, _, value = line.partition("=")
-        if (key := key.strip()) == "OBJECT":
+    for key, value in OBJECTS.findall(text):
+        if key == "OBJECT":
             name = value.strip()
-        elif key == "VALUE" and name:
+        elif name:
             yield name, value.strip().strip('"')
             name = ""
