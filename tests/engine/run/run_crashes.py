@@ -16,8 +16,10 @@ import sys
 import time
 from pathlib import Path
 
+import numba
 import studies
 from run_hashes import hashes
+from scipy import stats  # noqa: F401  (late in a run; before the forks)
 
 from rsei.cli.main import app
 from rsei.engine.run import pipeline, reading, survey, tasks  # noqa: F401  (before the forks)
@@ -93,6 +95,7 @@ def verified(run: Path) -> list[str]:
 def main(root: Path, trials: int) -> None:
     for wish in (signal.SIGTERM, signal.SIGUSR1):  # a child may be met before the command begins
         signal.signal(wish, lambda *_: os._exit(STOPPED))
+    numba.njit(lambda: 0)()  # what Numba reads before it loads its first loop
     granules = studies.write_some(root / "granules")
     studies.written(root / "whole", granules)
     code = ended(command(root / "whole"))

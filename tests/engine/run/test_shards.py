@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import studies
 from faulty_tasks import Faulty
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_hashes import hashes
 
@@ -24,6 +24,7 @@ from rsei.engine.run.upkeep import verification
 GIB = 1 << 30
 
 
+@settings(max_examples=30)
 @given(st.integers(1, 60), st.lists(st.text(), min_size=1, max_size=40), st.sampled_from(SHARED))
 def test_every_task_is_in_exactly_one_share(count: int, names: list[str], stage: str) -> None:
     shards = [Shard.of(f"{i}/{count}") for i in range(1, count + 1)]
@@ -45,6 +46,7 @@ def granules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return studies.write_some(tmp_path_factory.mktemp("granules"))
 
 
+@pytest.mark.slow
 def test_shares_make_what_one_run_makes(granules: Path, tmp_path: Path) -> None:
     whole = studies.run(studies.written(tmp_path / "whole", granules), until="write").out
     file = studies.written(tmp_path / "shared", granules)
