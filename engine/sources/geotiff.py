@@ -3,7 +3,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +20,7 @@ from rasterio.windows import Window as Part
 from .errors import MachineError, RasterError
 from .grids import Lattice, Window
 from .rasterfiles import SAFE, opened_tiff, tiff
-from .tags import moved
+from .tags import blank, moved, told
 from .tags import stored_transform as stored_transform
 
 BLOCK = 256
@@ -86,15 +86,21 @@ def write_geotiff(
     """
     strips = [(window, pixels)] if isinstance(pixels, np.ndarray) else pixels
     path.unlink(missing_ok=True)
-    transform = lattice.transform(window)
     with rasterio.Env(**SAFE, GDAL_NUM_THREADS=1):
         with _explained(path):
-            path.write_bytes(moved(_head(lattice, *window.shape, form), transform.c, transform.f))
+            path.write_bytes(_begun(lattice, window, form))
         for rows, values in whole_tiles(strips, window, form):
             with _explained(path), tiff(path, placed=False, mode="r+") as dataset:
                 for band, layer in enumerate(values, 1):
                     dataset.write(layer, band, window=Part(0, rows.start, window.width, len(layer)))
             _require_written(path, rows.start // BLOCK, values, form)
+
+
+def _begun(lattice: Lattice, window: Window, form: Form) -> bytes:
+    """The bytes of a file without a tile."""
+    head = _head(lattice, *window.shape, replace(form, tags=blank(form.tags)))
+    transform = lattice.transform(window)
+    return moved(told(head, form.tags), transform.c, transform.f)
 
 
 @lru_cache(maxsize=HEADS)

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a TIFF lies, by its own tags: GDAL would build the coordinate system besides.
+"""Where a TIFF lies, by its own tags, and how one of ours is made another's: GDAL would build the
+coordinate system besides.
 
 Source: TIFF 6.0, section 2; BigTIFF; OGC GeoTIFF 1.1, annex B.6.
 """
 
 import io
+import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -18,6 +20,10 @@ PIXEL_SCALE, TIE_POINT, DOUBLE = 33550, 33922, 12
 
 MOST = 1000
 """Tags of a TIFF that are looked at; ours have 20."""
+
+
+PLAIN = re.compile(r"[A-Za-z0-9]+", re.ASCII)
+"""Text of which XML writes every letter as it is."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,25 @@ def moved(data: bytes, left: float, top: float) -> bytes:
     placed = bytearray(data)
     struct.pack_into(tie.form, placed, tie.at, *tie.values[:3], left, top, *tie.values[5:])
     return bytes(placed)
+
+
+def blank(tags: Mapping[str, str]) -> dict[str, str]:
+    """The same tags with zeros in the place of what is plain text, so that many files are alike."""
+    return {
+        name: "0" * len(value) if PLAIN.fullmatch(value) else value for name, value in tags.items()
+    }
+
+
+def told(data: bytes, tags: Mapping[str, str]) -> bytes:
+    """The bytes of a TIFF of ours with ``tags``, which was written with ``blank`` of them."""
+    for name, zeros in blank(tags).items():
+        data = data.replace(_item(name, zeros), _item(name, tags[name]), 1)
+    return data
+
+
+def _item(name: str, value: str) -> bytes:
+    """A tag as GDAL writes it."""
+    return f'<Item name="{name}">{value}</Item>'.encode()
 
 
 def _doubles(file: BinaryIO) -> Iterator[tuple[int, Doubles]]:

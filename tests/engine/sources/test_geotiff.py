@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -194,23 +195,31 @@ def test_a_file_that_the_disk_cut_short_is_noticed(tmp_path: Path) -> None:
             assert "the disk or the quota may be full: free some space" in outcome, case
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.tuples(*[st.integers(0, 80_000)] * 2, *[st.integers(1, 300)] * 2), st.booleans())
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.tuples(*[st.integers(0, 80_000)] * 2, *[st.integers(1, 300)] * 2),
+    st.booleans(),
+    st.dictionaries(
+        st.sampled_from(["area", "epoch", "pca"]),
+        st.sampled_from(["Nation", "2003", "0", "São Paulo", "a<b & c", " ", '"', "x" * 300]),
+    ),
+)
 def test_the_head_of_a_file_is_what_gdal_writes_there(
-    tmp_path: Path, place: tuple[int, int, int, int], coarse: bool
+    tmp_path: Path, place: tuple[int, int, int, int], coarse: bool, tags: dict[str, str]
 ) -> None:
+    form = replace(FORM, tags=tags)
     lattice, window = SINUSOIDAL_1KM if coarse else SINUSOIDAL_500M, Window(*place)
     write_geotiff(tmp_path / "elsewhere.tif", np.zeros((2, *window.shape), "float32"), lattice,
-                  Window(0, 0, *window.shape), FORM)  # fmt: skip
+                  Window(0, 0, *window.shape), form)  # fmt: skip
     values = np.random.default_rng(3).random((2, *window.shape), "float32")
-    write_geotiff(tmp_path / "kept.tif", values, lattice, window, FORM)
+    write_geotiff(tmp_path / "kept.tif", values, lattice, window, form)
     profile = {"tiled": True, "blockxsize": 256, "blockysize": 256, "interleave": "band"}
     path = tmp_path / "gdal.tif"
     with rasterio.open(
-        path, "w", driver="GTiff", **profile, sparse_ok=True, **FORM.options,
-        **grid(lattice, window, FORM),
+        path, "w", driver="GTiff", **profile, sparse_ok=True, **form.options,
+        **grid(lattice, window, form),
     ) as file:  # fmt: skip
-        describe(file, FORM)
+        describe(file, form)
     for top in range(0, window.height, 256):
         rows = values[:, top : top + 256]
         with rasterio.open(path, "r+") as file:
