@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import studies
+from made_once import made_once
 from reported import HOSTILE, PITS
 
 from rsei.engine.analysis import change, densities, grades, mines, rings, series
@@ -27,15 +28,18 @@ from rsei.engine.sources.rasterfiles import opened_tiff
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder, with its report."""
-    granules = studies.write_all(tmp_path_factory.mktemp("granules"))
-    home = tmp_path_factory.mktemp("study")
+    return made_once(tmp_path_factory, "reported", reported) / "run"
+
+
+def reported(home: Path) -> None:
+    """Carry out the study in ``home``."""
+    granules = studies.write_all(home / "granules")
     gpd.GeoDataFrame(geometry=PITS, crs="OGC:CRS84").to_file(home / "mines.gpkg", engine="pyogrio")
     other = f'[[area]]\nname = "Plain"\nbounds = {[119.80, 39.95, 119.90, 40.03]}\n'
     name = HOSTILE.replace('"', '\\"')
     area = f'name = "{name}"\nbounds = {list(studies.BOUNDS)}\nmines = "mines.gpkg"\n\n{other}'
     file = studies.written(home, granules, area=area)
     studies.run(file, until=None)
-    return home / "run"
 
 
 @pytest.fixture(scope="session")
