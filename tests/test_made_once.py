@@ -13,6 +13,7 @@ def test_a_folder_is_made_once(tmp_path_factory: pytest.TempPathFactory) -> None
     """By threads here, between which the lock holds as between processes."""
     made = list[Path]()
     name = f"shared-{os.getpid()}"
+    tmp_path_factory.getbasetemp()  # which is a process's own, and not the threads' to make
 
     def make(folder: Path) -> None:
         made.append(folder)
