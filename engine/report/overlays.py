@@ -13,12 +13,11 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from PIL import Image
-from rasterio.enums import Resampling
 from shapely.geometry.base import BaseGeometry
 
 from ..sources.grids import LONLAT, carrier
-from ..sources.rasterfiles import OPENING
 from .findings import Layer, Site
+from .nearest import Grid, brought
 from .style import reach
 
 MERCATOR = "EPSG:3857"
@@ -45,15 +44,14 @@ def overlay(site: Site, fineness: float = 1.0) -> dict[str, Any]:
     """What the page's map needs of a site, as JSON values; its pixels are 1 / ``fineness`` wide."""
     most = 3 * MOST // 2
     maps = {epoch: _stepped(site.rsei(epoch, most)) for epoch in site.epochs}
-    transform, shape = _grid(trimmed(list(maps.values())), fineness)
-    places = picked(maps[site.epochs[0]], transform, shape)  # the maps of an area have one grid
-    layers = {epoch: np.append(layer.values, np.uint8(0))[places] for epoch, layer in maps.items()}
+    grid = _grid(trimmed(list(maps.values())), fineness)
+    layers = {epoch: brought(layer, grid, 0) for epoch, layer in maps.items()}
     rows, columns = seen(list(layers.values()))
     slope = site.slope(most)
-    trend = None if slope is None else _trend(_warped(slope, transform, shape)[rows, columns])
+    trend = None if slope is None else _trend(brought(slope, grid, np.nan)[rows, columns])
     layers = {epoch: layer[rows, columns] for epoch, layer in layers.items()}
-    west, north = _degrees(transform, columns.start, rows.start)
-    east, south = _degrees(transform, columns.stop, rows.stop)
+    west, north = _degrees(grid.transform, columns.start, rows.start)
+    east, south = _degrees(grid.transform, columns.stop, rows.stop)
     return {
         "name": site.name,
         "slug": site.slug,
@@ -107,8 +105,8 @@ def _polygons(shapes: tuple[BaseGeometry, ...]) -> list[shapely.Polygon]:
     return [part for part in parts if part.geom_type == "Polygon"]
 
 
-def _grid(layer: Layer, fineness: float = 1.0) -> tuple[Affine, tuple[int, int]]:
-    """Transform and shape of a grid in web Mercator, about as fine as ``layer`` or coarser."""
+def _grid(layer: Layer, fineness: float = 1.0) -> Grid:
+    """A grid in web Mercator, about as fine as ``layer`` or coarser."""
     rows, columns = layer.values.shape
     left, top = layer.transform.c, layer.transform.f
     right, bottom = left + columns * layer.transform.a, top + rows * layer.transform.e
@@ -117,43 +115,7 @@ def _grid(layer: Layer, fineness: float = 1.0) -> tuple[Affine, tuple[int, int]]
     step = (box[3] - box[1]) / rows / fineness
     step = max(step, (box[2] - box[0]) / MOST, (box[3] - box[1]) / MOST)
     shape = int(np.ceil((box[3] - box[1]) / step)), int(np.ceil((box[2] - box[0]) / step))
-    return Affine(step, 0, box[0], 0, -step, box[3]), shape
-
-
-def picked(layer: Layer, transform: Affine, shape: tuple[int, int]) -> NDArray[np.int32]:
-    """Which pixel of ``layer`` is the nearest at each place of a grid in web Mercator, (h, w).
-
-    They are counted row by row from 0; -1 is none.
-    """
-    rows, columns = layer.values.shape
-    numbers = np.arange(rows * columns, dtype=np.int32).reshape(rows, columns)
-    there = np.full(shape, -1, np.int32)
-    _warp(numbers, layer, there, transform, -1)
-    return there
-
-
-def _warped(layer: Layer, transform: Affine, shape: tuple[int, int]) -> NDArray[np.float32]:
-    there = np.full(shape, np.nan, np.float32)
-    _warp(layer.values.astype(np.float32), layer, there, transform, np.nan)
-    return there
-
-
-def _warp(
-    values: NDArray[Any], layer: Layer, there: NDArray[Any], transform: Affine, nodata: float
-) -> None:
-    """Carry values on the grid of ``layer`` to one in web Mercator, the nearest at each place."""
-    with OPENING:  # rasterio, too, hushes a warning of which all threads would hear
-        rasterio.warp.reproject(
-            values,
-            there,
-            src_transform=layer.transform,
-            src_crs=layer.crs,
-            src_nodata=nodata,
-            dst_transform=transform,
-            dst_crs=MERCATOR,
-            dst_nodata=nodata,
-            resampling=Resampling.nearest,
-        )
+    return Grid(MERCATOR, Affine(step, 0, box[0], 0, -step, box[3]), shape)
 
 
 def _degrees(transform: Affine, column: float, row: float) -> tuple[float, float]:

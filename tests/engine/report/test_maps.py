@@ -8,15 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio.warp
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.colors import BoundaryNorm
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
 from rsei.engine.report.findings import Layer
-from rsei.engine.report.maps import Sheet, marks, round_step
-from rsei.engine.report.overlays import LEVELS, MERCATOR, _grid, _warped, levels, outline, picture
+from rsei.engine.report.maps import Sheet, draw_map, marks, round_step
+from rsei.engine.report.nearest import brought
+from rsei.engine.report.overlays import LEVELS, MERCATOR, _grid, levels, outline, picture
+from rsei.engine.report.style import RSEI_MAP
 from rsei.engine.sources.grids import LONLAT, SINUSOIDAL_500M, Window, carrier, tile_window
 
 TILE = tile_window("h27v05")
@@ -51,8 +56,9 @@ def test_a_picture_shows_each_pixel_in_its_place(which: int) -> None:
 @pytest.mark.parametrize("which", [0, 1], ids=["longitude", "latitude"])
 def test_a_picture_on_screen_does_too(which: int) -> None:
     layer = places(which)
-    transform, shape = _grid(layer)
-    seen, true = _warped(layer, transform, shape), centres(transform, shape, MERCATOR)[which]
+    grid = _grid(layer)
+    seen = brought(layer, grid, np.nan)
+    true = centres(grid.transform, grid.shape, MERCATOR)[which]
     off = np.abs(seen - true)[np.isfinite(seen)]
     assert off.size > 0.2 * seen.size and off.max() < 0.0065
 
@@ -67,6 +73,33 @@ def test_every_pixel_is_on_the_sheet() -> None:
     )
     seen = Sheet.of(numbered).picture(numbered)
     assert len(np.unique(seen[np.isfinite(seen)])) > 0.995 * layer.values.size
+
+
+def test_pixels_are_those_that_gdal_finds_nearest() -> None:
+    """Numbers of pixels, carried once for every epoch, pick what their values would."""
+    layer, rng = places(0), np.random.default_rng(2)
+    holes = np.where(rng.random(layer.values.shape) < 0.3, np.nan, layer.values)
+    layer, grid = Layer(holes.astype(np.float32), layer.crs, layer.transform), _grid(layer)
+    there = np.full(grid.shape, np.nan, np.float32)
+    place = {"src_transform": layer.transform, "src_crs": layer.crs, "src_nodata": np.nan}
+    into = {"dst_transform": grid.transform, "dst_crs": grid.crs, "dst_nodata": np.nan}
+    rasterio.warp.reproject(layer.values, there, **place, **into)
+    np.testing.assert_array_equal(brought(layer, grid, np.nan), there)
+    assert np.isfinite(there).sum() > 0.1 * there.size
+
+
+@pytest.mark.parametrize("norm", [None, BoundaryNorm([0, 0.5, 1], 256)], ids=["ramp", "classes"])
+def test_a_place_without_a_value_has_no_colour(norm: Any) -> None:
+    layer = places(0)
+    layer.values[:40] = np.nan
+    layer.values[40:] = 0.25
+    sheet = Sheet.of(layer)
+    axes, look = Figure().subplots(), {"norm": norm} if norm else {"vmin": 0, "vmax": 1}
+    drawn = draw_map(axes, sheet, sheet.picture(layer), None, cmap=RSEI_MAP, **look)
+    opaque = np.asarray(axes.images[0].get_array())[..., 3] > 0
+    np.testing.assert_array_equal(opaque, np.isfinite(sheet.picture(layer)))
+    colour = np.asarray(axes.images[0].get_array())[opaque]
+    assert (colour == drawn.to_rgba(np.float32([0.25]), bytes=True)).all()
 
 
 def test_an_empty_map_has_a_sheet() -> None:
