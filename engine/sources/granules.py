@@ -12,17 +12,20 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...kernels.launch import cores
 from . import eos, layerfiles, netcdf
 from .catalogues import ROLES, BadGranule, Catalogue, Granule
 from .errors import GranuleError, InputError
 from .grids import Window
 from .headers import Headers, state_of
+from .headings import read_elsewhere
 from .lattices import Lattices
 from .located import Format, Located, Name, Source, name_of
 from .products import Layer, Product, products
@@ -39,6 +42,9 @@ LOCATORS: Mapping[Format, Callable[[Path, Name, Product], list[Located]]] = {
 
 READERS = 8
 """Files whose metadata is read at the same time where the disk is waited for."""
+
+MANY = 3000
+"""Headers for which a process of its own is worth its start, a second."""
 
 SAMPLE = 64
 """Files by which it is seen whether the disk is waited for."""
@@ -117,36 +123,50 @@ def _remembered(
 ) -> Iterator[list[Located] | BadGranule]:
     """What each file holds, in their order: from ``headers`` if it is there, else read and kept."""
     states = [state_of(path) for path, _ in named]
-    known = [headers.find(*one, state) for one, state in zip(named, states)]
-    unread = [one for one, found in zip(named, known) if found is None]
-    reading = _each_located(unread)
-    for (path, _), state, found in zip(named, states, known):
-        if found is not None:
-            yield found
-            continue
-        placed = next(reading)
-        if not isinstance(placed, BadGranule):
-            headers.keep(path, state, placed)
-        yield placed
+    found: list[list[Located] | BadGranule | None]
+    found = [headers.find(*one, state) for one, state in zip(named, states)]
+
+    def read_here(places: Sequence[int]) -> None:
+        for place, placed in zip(places, each_located([named[place] for place in places])):
+            found[place] = placed
+            if not isinstance(placed, BadGranule):
+                headers.keep(named[place][0], states[place], placed)
+
+    unread = [place for place, one in enumerate(found) if one is None]
+    count = min(cores(), 1 + len(unread) // MANY)
+    shares = [unread[first::count] for first in range(count)]
+    if count > 1:
+        with ThreadPoolExecutor(count) as pool:
+            jobs = [
+                pool.submit(read_elsewhere, [named[place][0] for place in share], headers)
+                for share in shares[1:]
+            ]
+            read_here(shares[0])
+        for job in jobs:
+            headers.learn(job.result())
+        for place in (place for share in shares[1:] for place in share):
+            found[place] = headers.find(*named[place], states[place])
+    read_here([place for place, one in enumerate(found) if one is None])
+    return (one for one in found if one is not None)
 
 
-def _each_located(named: Sequence[tuple[Path, Name]]) -> Iterator[list[Located] | BadGranule]:
+def each_located(named: Sequence[tuple[Path, Name]]) -> Iterator[list[Located] | BadGranule]:
     """What each file holds, in their order.
 
     In threads only where the disk is waited for: else they wait for each other, half as long again.
     """
     begun, spent = time.perf_counter(), time.thread_time()
-    yield from [_locate(one) for one in named[:SAMPLE]]
+    yield from [located(*one) for one in named[:SAMPLE]]
     rest = named[SAMPLE:]
     if time.perf_counter() - begun < 2 * (time.thread_time() - spent):
-        yield from map(_locate, rest)
+        yield from starmap(located, rest)
     else:
         with ThreadPoolExecutor(READERS) as readers:
-            yield from readers.map(_locate, rest)
+            yield from readers.map(located, *zip(*rest))
 
 
-def _locate(named: tuple[Path, Name]) -> list[Located] | BadGranule:
-    path, name = named
+def located(path: Path, name: Name) -> list[Located] | BadGranule:
+    """What a file holds, or what is wrong with it."""
     product = products()[name.product]
     try:
         if name.collection is not None and name.collection not in product.collections:

@@ -108,13 +108,19 @@ class Headers:
         """
         if not state[1] or now() - max(state[1:3]) / 1e9 < SETTLED:
             return
-        dates = [(one.date.toordinal(), self._number(one)) for one in found]
+        dates = [(one.date.toordinal(), self._number(_form(one))) for one in found]
         self.met[os.path.relpath(path, self.folder)] = (*state, dates)
         self.changed = True
 
-    def _number(self, one: Located) -> int:
-        layers = [[source.layer, source.stored, source.index] for source in one.sources]
-        form = [one.crs, list(one.transform[:6]), list(one.shape), layers]
+    def learn(self, data: bytes) -> None:
+        """Know what another process has kept of the same folder."""
+        other = Headers.of(data, self.folder)
+        numbers = [self._number(form) for form in other.forms]
+        for key, (*state, dates) in other.known.items():
+            self.known[key] = (*state, [(day, numbers[form]) for day, form in dates])
+        self.changed |= bool(other.known)
+
+    def _number(self, form: list[Any]) -> int:
         if not self._numbers:
             self._numbers = {json.dumps(form): n for n, form in enumerate(self.forms)}
         number = self._numbers.setdefault(json.dumps(form), len(self.forms))
@@ -129,6 +135,11 @@ class Headers:
         crs, transform, shape, layers = self._shared[number]
         sources = tuple(Source(layer, path, name.format, stored, i) for layer, stored, i in layers)
         return Located(name, date.fromordinal(day), crs, transform, shape, sources)
+
+
+def _form(one: Located) -> list[Any]:
+    layers = [[source.layer, source.stored, source.index] for source in one.sources]
+    return [one.crs, list(one.transform[:6]), list(one.shape), layers]
 
 
 def state_of(path: Path) -> State:

@@ -2,20 +2,23 @@
 """What is kept of granules' headers: what is read again, and that it is the same."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from datetime import date
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from appeears_files import appeears
 from granule_files import write_granule
 
-from rsei.engine.sources import granules, headers
+from rsei.engine.sources import granules, headers, headings
 from rsei.engine.sources.granules import catalogue
 from rsei.engine.sources.headers import SETTLED, Headers
 
@@ -187,6 +190,45 @@ def nonsense(folder: Path) -> list[bytes]:
         json.dumps({"reader": headers.reader(), "forms": [[1]], "files": files}).encode()
         for files in every
     ]
+
+
+@pytest.mark.parametrize("command", [headings.COMMAND, ("false",), ("no such program",)])
+def test_other_processes_read_the_same(
+    folder: Path,
+    tmp_path: Path,
+    opened: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+) -> None:
+    here = copied(folder, tmp_path)
+    bad = next(here.rglob("MOD11A2*.hdf"))
+    bad.write_bytes(bad.read_bytes()[:200])
+    expected = catalogue(here)
+    assert len(opened) == 4
+    monkeypatch.setattr(granules, "MANY", 1)
+    monkeypatch.setattr(granules, "cores", lambda: 2)
+    monkeypatch.setattr(headings, "COMMAND", command)
+    assert catalogue(here) == expected  # these files are too young to be kept by others
+    assert len(opened) == 4 + 4
+
+
+@pytest.mark.usefixtures("later")
+def test_what_others_have_read_is_known(
+    folder: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = Headers.of(None, folder), Headers.of(None, folder)
+    catalogue(folder, headers=one)
+    files = [str(path.relative_to(folder)) for path in sorted(folder.rglob("*.hdf"))]
+    request = json.dumps({"folder": str(folder), "files": files}).encode()
+    said = io.BytesIO()
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(request)))
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=said))
+    headings.main()
+    other.learn(said.getvalue())
+    other.learn(b"damaged")
+    opened.clear()
+    assert catalogue(folder, headers=other).granules and not opened
+    assert other.outdated and other.data == one.data
 
 
 @pytest.mark.usefixtures("later")
