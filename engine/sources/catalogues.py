@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,10 @@ class Granule:
 
     fine: Lattice
     """The 500 m lattice of its tile, on which a study is made."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How it is pickled: a class with slots looks for its fields, ten times as long."""
+        return type(self), tuple(getattr(self, name) for name in self.__slots__)
 
     @property
     def files(self) -> tuple[Path, ...]:

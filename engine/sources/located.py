@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from affine import Affine
 
@@ -83,6 +83,10 @@ class Source:
 
     index: int = 0
     """Position along the time axis of a NetCDF file."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How it is pickled: a class with slots looks for its fields, ten times as long."""
+        return type(self), (self.layer, self.path, self.format, self.stored, self.index)
 
 
 @dataclass(frozen=True)
