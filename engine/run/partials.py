@@ -4,10 +4,10 @@
 import functools
 import os
 from collections.abc import Generator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -234,8 +234,8 @@ class PartialTask:
         # Of HDF4, two at a time: when the last layers of one leave a core idle, the next are there.
         # The dates of a NetCDF file lie in common slabs, which two would unpack twice.
         together = 2 if all(granule.sources[0].format == "hdf4" for granule in granules) else 1
-        with ThreadPoolExecutor(together, "granule") as readers:
-            jobs = [readers.submit(decode, date) for date in range(len(granules))]
+        jobs = [_readers(together).submit(decode, date) for date in range(len(granules))]
+        wait(jobs)  # all of them: none may write into the stacks once these are left
         good = []
         for date, (job, granule) in enumerate(zip(jobs, granules, strict=True)):
             try:
@@ -253,6 +253,12 @@ class PartialTask:
                 for stack in stacks.values():
                     stack[place] = stack[date]
         return {name: stack[: len(good)] for name, stack in stacks.items()}
+
+
+@cache
+def _readers(together: int) -> ThreadPoolExecutor:
+    """Threads that decode; kept, because starting them costs as much as a small granule."""
+    return ThreadPoolExecutor(together, "granule")
 
 
 def heat_window(window: Window, lattice: Lattice, coarse: Lattice | None) -> Window | None:
