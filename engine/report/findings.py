@@ -36,8 +36,8 @@ SEEN = 2400
 class Layer:
     """Pixels of one map, and where they lie."""
 
-    values: NDArray[np.float32]
-    """(h, w), NaN where there is none."""
+    values: NDArray[Any]
+    """(h, w) float32, NaN where there is none; or steps of uint8, 0 there."""
 
     crs: str
     """Coordinate system, as WKT."""

@@ -226,7 +226,7 @@ def _looked(path: Path) -> Looked:
 def _asset(
     name: str, title: str, media: str, bands: list[Record], stored: Committed | None
 ) -> Record:
-    found = {"href": f"../{name}", "type": media, "title": title, "raster:bands": bands}
+    found: Record = {"href": f"../{name}", "type": media, "title": title, "raster:bands": bands}
     if stored is not None:
         # A multihash: 12 stands for SHA-256, 20 for its 32 bytes.
         found |= {"file:checksum": f"1220{stored.sha256}", "file:size": stored.size}

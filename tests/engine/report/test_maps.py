@@ -99,7 +99,7 @@ def test_a_place_without_a_value_has_no_colour(norm: Any) -> None:
     opaque = np.asarray(axes.images[0].get_array())[..., 3] > 0
     np.testing.assert_array_equal(opaque, np.isfinite(sheet.picture(layer)))
     colour = np.asarray(axes.images[0].get_array())[opaque]
-    assert (colour == drawn.to_rgba(np.float32([0.25]), bytes=True)).all()
+    assert (colour == drawn.to_rgba(np.array([0.25], np.float32), bytes=True)).all()
 
 
 def test_an_empty_map_has_a_sheet() -> None:
