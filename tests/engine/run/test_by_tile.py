@@ -37,7 +37,8 @@ def granules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("corner")
     world = World(CORNER, seed=3)
     for name in studies.PRODUCTS:
-        for _ in write_granules(folder, name, world, season_dates(name, studies.EPOCHS)):
+        days = [day for day in season_dates(name, studies.EPOCHS) if day.month in (7, 8)]
+        for _ in write_granules(folder, name, world, days):
             pass
     return folder
 

@@ -62,7 +62,7 @@ def chosen(folder: Path) -> list[DriverLayers]:
     return [DriverLayers(prec=months), *(DriverLayers(dem=way) for way in one)]
 
 
-@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.integers(5, 40))
 @pytest.mark.parametrize("which", range(6))
 def test_strips_of_a_layer_do_not_show(rows: int, which: int, folder: Path, tmp_path: Path) -> None:
