@@ -13,7 +13,7 @@ THREADS, BLOCKS = 64, 3
 """Shape of launches, whose threads are Python's: two warps, and fewer blocks than items want."""
 
 
-class Waited(kernel.BlockThread):  # type: ignore[misc]
+class Waited(kernel.BlockThread):
     """A thread that is given a moment to come to its barrier or end before it is asked."""
 
     def is_alive(self) -> Any:
