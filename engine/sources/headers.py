@@ -116,8 +116,9 @@ class Headers:
         """Know what another process has kept of the same folder."""
         other = Headers.of(data, self.folder)
         numbers = [self._number(form) for form in other.forms]
-        for key, (*state, dates) in other.known.items():
-            self.known[key] = (*state, [(day, numbers[form]) for day, form in dates])
+        for key, (size, content, status, number, dates) in other.known.items():
+            renumbered = [(day, numbers[form]) for day, form in dates]
+            self.known[key] = size, content, status, number, renumbered
         self.changed |= bool(other.known)
 
     def _number(self, form: list[Any]) -> int:

@@ -9,6 +9,7 @@ import pytest
 import studies
 
 from rsei.engine.run import pipeline, tasks
+from rsei.engine.run.cluster import crew
 from rsei.engine.run.disk import Disk
 from rsei.engine.run.ledger import ledger
 from rsei.engine.run.store import Store
@@ -26,7 +27,7 @@ def study(tmp_path: Path) -> Path:
 @pytest.fixture
 def called(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """How often somebody was called to carry out tasks."""
-    calls, crew = [], pipeline.crew
+    calls = []
 
     def heard(*args: Any) -> Any:
         calls.append("crew")

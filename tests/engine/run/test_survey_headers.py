@@ -42,7 +42,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(path.name)
         return eos.locate(path, *args)  # type: ignore[arg-type]
 
-    monkeypatch.setitem(LOCATORS, "hdf4", locate)  # type: ignore[call-overload]
+    monkeypatch.setitem(LOCATORS, "hdf4", locate)
     return names
 
 

@@ -12,6 +12,7 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return locate
 
     for form, read in granules.LOCATORS.items():
-        monkeypatch.setitem(granules.LOCATORS, form, counted(read))  # type: ignore[call-overload]
+        monkeypatch.setitem(granules.LOCATORS, form, counted(read))
     return names
 
 
@@ -184,6 +185,7 @@ def nonsense(folder: Path) -> list[bytes]:
         str(path.relative_to(folder)): headers.state_of(path) for path in folder.rglob("*.hdf")
     }
     wrong = (None, 7, [[0, 0]], [[738000, 9]], [["day", 0]], [[738000, 0]])
+    every: list[dict[str, Any]]
     every = [{name: (*state, dates) for name, state in states.items()} for dates in wrong]
     every.append(dict.fromkeys(states, ()))
     return [
