@@ -24,8 +24,8 @@ TOKEN = "tok-5ecret-0123456789"
 NAME = "MOD09A1.A2012161.h27v05.061.2021212041320.hdf"
 """A granule of the archive."""
 
-PATIENCE = Patience(tries=4, connect=2, read=0.3, pause=0.01, longest=0.5)
-"""Waits that are short, as the server is near."""
+PATIENCE = Patience(tries=4, connect=30, read=30, pause=0.01, longest=0.5)
+"""Pauses that are short, as the server is near; a busy machine may take long to answer."""
 
 HDF4 = b"\x0e\x03\x13\x01"
 

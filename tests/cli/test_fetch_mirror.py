@@ -33,7 +33,7 @@ IDENTITY = "MOD09A1.A2012161.h27v05.061.2021212041320"
 @pytest.fixture(autouse=True)
 def calm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Short waits, and no login at all."""
-    patience = Patience(tries=3, connect=2, read=0.3, pause=0.01, longest=0.3)
+    patience = Patience(tries=3, connect=30, read=30, pause=0.01, longest=0.3)
     monkeypatch.setattr(link, "PATIENCE", patience)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv("EARTHDATA_TOKEN", raising=False)

@@ -15,7 +15,7 @@ from rsei.engine.sources.patience import Patience
 @pytest.fixture(autouse=True)
 def calm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Short waits, the one token, and no login of whoever runs the tests."""
-    patience = Patience(tries=3, connect=2, read=0.3, pause=0.01, longest=0.3)
+    patience = Patience(tries=3, connect=30, read=30, pause=0.01, longest=0.3)
     monkeypatch.setattr(link, "PATIENCE", patience)
     monkeypatch.setenv("EARTHDATA_TOKEN", TOKEN)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")

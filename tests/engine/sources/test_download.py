@@ -60,12 +60,11 @@ def test_a_file_arrives_whole_and_is_noted(archive: Archive, tmp_path: Path) -> 
     [
         [server.status(500), server.status(503), server.status(502)],
         [server.status(429, Retry_After="0")],
-        [server.silent(0.6)],
         [server.drop(0)],
         [server.body(b"\x0e\x03\x13\x01 but not the file")],
         [server.body(server.content("another"))],
     ],
-    ids=["5xx", "429", "silence", "dropped before the body", "short", "wrong checksum"],
+    ids=["5xx", "429", "dropped before the body", "short", "wrong checksum"],
 )
 def test_a_passing_fault_is_survived(archive: Archive, tmp_path: Path, faults: list[Any]) -> None:
     data = archive.add(NAME)
@@ -74,6 +73,14 @@ def test_a_passing_fault_is_survived(archive: Archive, tmp_path: Path, faults: l
     assert (tmp_path / "a" / NAME).read_bytes() == data
     assert left(tmp_path) == {f"a/{NAME}"}
     assert archive.asked(NAME) == len(faults) + 1
+
+
+def test_silence_is_broken_off(archive: Archive, tmp_path: Path) -> None:
+    data = archive.add(NAME)
+    archive.faults[NAME] = [server.silent(0.6)]
+    bring(archive, tmp_path, read=0.3)
+    assert (tmp_path / "a" / NAME).read_bytes() == data
+    assert left(tmp_path) == {f"a/{NAME}"} and archive.asked(NAME) >= 2
 
 
 def test_a_drop_is_gone_on_from(archive: Archive, tmp_path: Path) -> None:
@@ -88,7 +95,7 @@ def test_a_drop_is_gone_on_from(archive: Archive, tmp_path: Path) -> None:
 def test_a_trickle_is_broken_off_and_gone_on_from(archive: Archive, tmp_path: Path) -> None:
     data = archive.add(NAME)
     archive.faults[NAME] = [server.trickle(10, 0.02)]
-    bring(archive, tmp_path, slowest=5000.0)
+    bring(archive, tmp_path, read=0.3, slowest=5000.0)
     assert (tmp_path / "a" / NAME).read_bytes() == data
     assert len(archive.ranges) == 1
 
