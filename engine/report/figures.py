@@ -9,13 +9,8 @@ from matplotlib.figure import Figure
 
 from . import figures_drivers, figures_index, figures_mines, figures_study, figures_zones
 from .findings import Findings, Site
+from .kinds import KINDS
 from .style import drawable, saved
-
-KINDS = ("png", "svg")
-"""Files of each figure: pixels, and lines that stay sharp at any size."""
-
-PDF = "pdf"
-"""A further kind, for those who ask: what some journals want."""
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,16 @@
 """Stage ``report``: figures, page, catalogue and README, from what the run has committed."""
 
 import csv
-import gc
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..report import figures, guide, stac, stac_index, vectors
 from ..report.findings import Findings, sites
-from ..report.page import page
+from ..report.kinds import KINDS, PDF
 from ..report.published import fingerprint
-from ..report.rasters import for_a_gis
-from ..sources.errors import InputError, StudyError
+from ..sources.errors import StudyError
 from .journal import QUARANTINE
 from .ledger import ledger
 from .orders import Progress
@@ -109,7 +105,7 @@ class FiguresTask(ReportTask):
     slug: str
     """The area in paths."""
 
-    kinds: tuple[str, ...] = figures.KINDS
+    kinds: tuple[str, ...] = KINDS
     """Files of each figure."""
 
     @property
@@ -120,44 +116,34 @@ class FiguresTask(ReportTask):
     @property
     def files(self) -> tuple[str, ...]:
         """The figure that every area has; which others there are depends on its tables."""
-        return tuple(f"figures/{self.slug}/maps.{kind}" for kind in figures.KINDS)
+        return tuple(f"figures/{self.slug}/maps.{kind}" for kind in KINDS)
 
     def make(self, store: Store, draft: Draft) -> None:
         """Draw each figure, and put beside each map what a GIS is to show.
 
         Raises InputError for an area without any map.
         """
-        found = findings(store, whole=False)
-        site = next((one for one in found.sites if one.slug == self.slug), None)
-        if site is None:
-            raise InputError(f"{self.slug}: expected a map of at least one epoch, found none")
-        folder = f"figures/{self.slug}"
-        with quick_collections():
-            names = _put(store, draft, folder, figures.of_an_area(found, site, self.kinds))
-        for name, data in for_a_gis(site):
-            store.also(draft, name, data)
-        withdrawn(store, folder, figures.OF_AN_AREA, names)
-        draft.payload["figures"] = sorted(names)
+        from . import drawings  # takes a second, and 30 MB, that no other stage needs
+
+        drawings.draw_area(self.slug, self.kinds, store, draft)
 
 
 @dataclass(frozen=True)
 class RunFiguresTask(ReportTask):
     """The figures of the run as a whole."""
 
-    kinds: tuple[str, ...] = figures.KINDS
+    kinds: tuple[str, ...] = KINDS
     """Files of each figure."""
 
     name = "figures"
-    files = tuple(f"figures/flow.{kind}" for kind in figures.KINDS)
+    files = tuple(f"figures/flow.{kind}" for kind in KINDS)
     """The figure that every run has."""
 
     def make(self, store: Store, draft: Draft) -> None:
         """Draw each figure that the run has reason for."""
-        found = findings(store, whole=False)
-        with quick_collections():
-            names = _put(store, draft, "figures", figures.of_the_run(found, self.kinds))
-        withdrawn(store, "figures", figures.OF_THE_RUN, names)
-        draft.payload["figures"] = sorted(names)
+        from . import drawings
+
+        drawings.draw_run(self.kinds, store, draft)
 
 
 @dataclass(frozen=True)
@@ -169,25 +155,9 @@ class CatalogueTask(ReportTask):
 
     def make(self, store: Store, draft: Draft) -> None:
         """Describe each raster, and write each layer that there is reason for."""
-        found = findings(store, whole=False)
-        if found.sites:
-            self._catalogue(store, found)
-        for name, layer in vectors.files(found):
-            if layer is not None:
-                store.also(draft, name, layer)
-            elif (store.folder / name).is_file():
-                store.disk.remove(store.folder / name)
+        from . import drawings
 
-    def _catalogue(self, store: Store, found: Findings) -> None:
-        stored = {
-            name: stac.Committed(one.sha256, one.size)
-            for stage in ("composite", "write")
-            for marker in store.markers(stage)
-            for name, one in marker.files.items()
-        }
-        files = stac.catalogue(found, stored)
-        files["stac/items.parquet"] = stac_index.index(files)
-        store.put_all({store.folder / name: data for name, data in files.items()})
+        drawings.describe(store, draft)
 
 
 @dataclass(frozen=True)
@@ -207,51 +177,9 @@ class PageTask(ReportTask):
 
     def make(self, store: Store, draft: Draft) -> None:
         """Write both, with whatever figures there are."""
-        found = findings(store)
-        draft.paths[PAGE].write_bytes(page(found))
-        draft.paths[README].write_bytes(guide.readme(found))
-        draft.payload["areas"] = [site.slug for site in found.sites]
+        from . import drawings
 
-
-@contextmanager
-def quick_collections() -> Iterator[None]:
-    """Leave what is there now to itself when Python looks for objects that nobody holds.
-
-    A figure is made of many thousands, so it looks often: among them and all that was imported it
-    took a sixth of the time.
-    """
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.collect()  # of the figures alone: later they would be among all the rest, and stay
-        gc.unfreeze()
-
-
-def _put(store: Store, draft: Draft, folder: str, drawings: Iterable[figures.Drawn]) -> set[str]:
-    """Write the files of figures, those that the draft awaits to it; names of the figures."""
-    names, others = set(), {}
-    for drawn in drawings:
-        names.add(drawn.sketch.name)
-        for kind, data in drawn.files.items():
-            name = f"{folder}/{drawn.sketch.name}.{kind}"
-            if name in draft.paths:
-                draft.paths[name].write_bytes(data)
-            else:
-                others[store.folder / name] = data
-    store.put_all(others)
-    return names
-
-
-def withdrawn(
-    store: Store, folder: str, sketches: Sequence[figures.Sketch], kept: set[str]
-) -> None:
-    """Remove figures of an earlier run that this one has no reason to draw."""
-    for sketch in sketches:
-        for kind in (*figures.KINDS, figures.PDF) if sketch.name not in kept else ():
-            path = store.folder / folder / f"{sketch.name}.{kind}"
-            if path.is_file():
-                store.disk.remove(path)
+        drawings.write_page(store, draft)
 
 
 def figure_tasks(survey: Survey, device: str) -> tuple[Task, ...]:
@@ -259,7 +187,7 @@ def figure_tasks(survey: Survey, device: str) -> tuple[Task, ...]:
     return drawing_tasks([place.area.slug for place in survey.places])
 
 
-def drawing_tasks(slugs: Sequence[str], kinds: tuple[str, ...] = figures.KINDS) -> tuple[Task, ...]:
+def drawing_tasks(slugs: Sequence[str], kinds: tuple[str, ...] = KINDS) -> tuple[Task, ...]:
     """The figures of each area and of the run, and its catalogue."""
     areas = (FiguresTask(slug, kinds) for slug in slugs)
     return (CatalogueTask(), *areas, RunFiguresTask(kinds))
@@ -281,7 +209,7 @@ def report(folder: Path, progress: Progress, pdf: bool = False) -> Path:
     found = findings(store)
     if store.marker(*TABLES.split(" ", 1)) is None:
         raise StudyError(f"{folder}: expected the tables of a run, found none; run the study first")
-    kinds = (*figures.KINDS, figures.PDF) if pdf else figures.KINDS
+    kinds = (*KINDS, PDF) if pdf else KINDS
     tasks = (*drawing_tasks([site.slug for site in found.sites], kinds), PageTask())
     progress.begin("report", len(tasks), 0)
     for task in tasks:
