@@ -3,6 +3,7 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from affine import Affine
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
+from matplotlib.patheffects import withStroke
 
 from ..sources.grids import LONLAT, SINUSOIDAL_500M, Window, tile_window, tiles
 from .findings import Site, moved, on_globe
@@ -24,6 +26,9 @@ STEP = {
     "result": "#ead9e2",
 }
 """Colours of the boxes, by part of the work."""
+
+LETTER = 8
+"""Height of the names of areas, points."""
 
 
 def locator(sites: Sequence[Site], tiled: bool = True) -> Figure:
@@ -51,6 +56,7 @@ def locator(sites: Sequence[Site], tiled: bool = True) -> Figure:
             _tiles(axes, sheet, wide)
         for site in sites:
             _area(axes, sheet, site)
+        _names(axes, sheet, sites)
         graticule(axes, sheet)
         scale_bar(axes, sheet, blank)
         north_arrow(axes, blank)
@@ -89,6 +95,7 @@ def _tiles(axes: Axes, sheet: Sheet, wide: tuple[float, float, float, float]) ->
     """The tiles' edges, and their names where they have room."""
     corner = shapely.segmentize(shapely.box(*wide), 0.2)
     there = moved(corner, LONLAT, SINUSOIDAL_500M.crs)
+    edges: list[shapely.Geometry] = []
     for name in tiles(SINUSOIDAL_500M.bounding(*there.bounds)):
         window: Window = tile_window(name)
         whole = shapely.segmentize(shapely.box(*SINUSOIDAL_500M.bounds(window)), 20_000)
@@ -96,8 +103,9 @@ def _tiles(axes: Axes, sheet: Sheet, wide: tuple[float, float, float, float]) ->
         shape = moved(edge, SINUSOIDAL_500M.crs, sheet.crs)
         if shape.is_empty or not np.isfinite(shapely.get_coordinates(shape)).all():
             continue
-        x, y = shapely.get_coordinates(shape).T
-        axes.plot(x, y, color="#6d8fa6", lw=0.8, ls=(0, (4, 2)), zorder=1)
+        edges.append(
+            shapely.set_precision(shapely.boundary(shape), 1.0)
+        )  # as its neighbours have them, m
         left, right, bottom, top = sheet.box
         seen = shapely.intersection(shape, shapely.box(left, bottom, right, top))
         if seen.area > 0.02 * (right - left) * (top - bottom):
@@ -109,6 +117,10 @@ def _tiles(axes: Axes, sheet: Sheet, wide: tuple[float, float, float, float]) ->
                 "color": "#4d7189",
             }
             axes.text(at.x, at.y, name, **look, zorder=1)
+    # Each edge once: dashes of two tiles upon each other would make a full line.
+    for line in shapely.get_parts(shapely.line_merge(shapely.union_all(edges))):
+        x, y = shapely.get_coordinates(line).T
+        axes.plot(x, y, color="#6d8fa6", lw=0.8, ls=(0, (4, 2)), zorder=1)
 
 
 def _area(axes: Axes, sheet: Sheet, site: Site) -> None:
@@ -121,11 +133,49 @@ def _area(axes: Axes, sheet: Sheet, site: Site) -> None:
     for mine in site.mines:
         at = sheet.shaped(mine).representative_point()
         axes.plot(at.x, at.y, ".", ms=2.5, color=MINES, zorder=4)
-    _, _, _, top = shape.bounds
-    middle = shape.centroid.x
-    name = drawable(site.name, site.slug)
-    look: Look = {"ha": "center", "va": "bottom", "fontsize": 8, "fontweight": "bold"}
-    axes.annotate(name, (middle, top), (0, 3), textcoords="offset points", **look, zorder=6)
+
+
+def _names(axes: Axes, sheet: Sheet, sites: Sequence[Site]) -> None:
+    """The areas' names, those of small areas first, each where it covers no other if it can."""
+    left, right, bottom, top = sheet.box
+    point = (right - left) / (TWO_COLUMNS * 0.72 * 72 * 0.93)  # what a point of print is on it
+    frame = shapely.box(left, bottom, right, top)
+    drawn = [site for site in sites if site.outline is not None]
+    shapes = [(shapely.make_valid(sheet.shaped(site.outline)), site) for site in drawn]
+    mines = [sheet.shaped(mine).representative_point() for _, site in shapes for mine in site.mines]
+    taken: list[shapely.Geometry] = [mine.buffer(2 * point) for mine in mines]
+    for shape, site in sorted(shapes, key=lambda one: one[0].area):
+        name = drawable(site.name, site.slug)
+        wide, high = (0.58 * len(name) + 0.4) * LETTER * point, 1.4 * LETTER * point
+        spots = [
+            shapely.box(x - wide / 2, y - high / 2, x + wide / 2, y + high / 2)
+            for x, y in _spots(shape, wide, high)
+        ]
+        seen = [spot for spot in spots if frame.contains(spot)] or spots
+        hidden = [shapely.area(shapely.intersection(spot, taken)).sum() for spot in seen]
+        spot = seen[int(np.argmin(hidden))]  # the first of several
+        taken.append(spot)
+        at = spot.centroid
+        look: Look = {"ha": "center", "va": "center", "fontsize": LETTER, "fontweight": "bold"}
+        halo = [withStroke(linewidth=2, foreground="white", alpha=0.7)]
+        axes.text(at.x, at.y, name, **look, zorder=6, path_effects=halo)
+
+
+def _spots(shape: shapely.Geometry, wide: float, high: float) -> list[tuple[float, float]]:
+    """Where a name of this size may be centred: within a wide area, over, under, or beside it."""
+    west, south, east, north = shape.bounds
+    x, y = (west + east) / 2, (south + north) / 2
+    rows = north + high / 2, south - high / 2, y, north + 1.5 * high, south - 1.5 * high
+    ways = product((0, -1, 1), rows)
+    around = [(x + way * (east - west + wide) / 2, at) for way, at in ways if way or at != y]
+    if east - west < 2 * wide:
+        return around
+    inner = shape.representative_point()
+    net = np.meshgrid(np.linspace(west, east, 25), np.linspace(south, north, 25))
+    points = shapely.points(*net).ravel()
+    points = points[shapely.contains(shape, points)]
+    near = points[np.argsort(shapely.distance(points, inner), kind="stable")]
+    return [(at.x, at.y) for at in (inner, *near)] + around
 
 
 def flow(settings: Mapping[str, Any], products: Sequence[str]) -> Figure:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from .findings import Site
 from .maps import Sheet, draw_map, graticule, north_arrow, scale_bar, seen
@@ -80,16 +81,22 @@ def latitude(table: pd.DataFrame, title: str = "") -> Figure:
     """RSEI by latitude at the first and last epoch, and the mines of each bin."""
     with styled():
         drawing = figure(ONE_COLUMN * 1.25, 2.9)
-        profile, bars = drawing.subplots(1, 2, width_ratios=(3, 1), sharey=True)
-        _latitude(profile, bars, table)
-        profile.legend(loc="lower right", bbox_to_anchor=(1.05, 1), ncols=2, columnspacing=0.8)
+        panels = _latitude(drawing, table, 3)
+        panels[0].legend(loc="lower right", bbox_to_anchor=(1.05, 1), ncols=2, columnspacing=0.8)
         if title:
             drawing.suptitle(title, fontsize=9.5)
     return drawing
 
 
-def _latitude(profile: Axes, bars: Axes, table: pd.DataFrame) -> None:
+def _latitude(
+    drawing: Figure | SubFigure, table: pd.DataFrame, ratio: float
+) -> NDArray[np.object_]:
+    """The profile, and beside it, where there are mines, how many each bin has."""
     epochs = epochs_of(table)
+    mines = table[table["epoch"] == epochs[0]]
+    ratios = (ratio, 1)[: 1 + bool(mines["mines"].sum())]
+    panels = drawing.subplots(1, len(ratios), width_ratios=ratios, sharey=True, squeeze=False)[0]
+    profile = panels[0]
     colours = epoch_colours(epochs)
     for epoch in ends(epochs):
         rows = table[table["epoch"] == epoch].sort_values("latitude")
@@ -100,15 +107,18 @@ def _latitude(profile: Axes, bars: Axes, table: pd.DataFrame) -> None:
         profile.plot(mean, lat, "o-", ms=2.5, color=colours[epoch], label=epoch)
     profile.set(xlabel="RSEI, mean ± sd", ylabel="Latitude, °N", xlim=(0, 1))
     profile.grid()
-    mines = table[table["epoch"] == epochs[0]]
+    if len(panels) > 1:
+        _bars(panels[1], mines)
+    return panels
+
+
+def _bars(bars: Axes, mines: pd.DataFrame) -> None:
     heights = np.diff(np.unique(mines["latitude"].to_numpy(float)))
     height = 0.8 * float(heights.min()) if len(heights) else 0.08
     bars.barh(mines["latitude"].astype(float), mines["mines"].astype(float), height, color=MINES)
     bars.set(xlabel="Mines")
     bars.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     bars.tick_params(labelleft=False)
-    if not float(mines["mines"].sum()):
-        bars.set_xticks([0])
 
 
 def ridgelines(table: pd.DataFrame, zone: str = "area", title: str = "") -> Figure:
@@ -163,14 +173,15 @@ def overview_of(site: Site, lat: pd.DataFrame, dens: pd.DataFrame) -> Figure:
                 north_arrow(axes, picture)
         bar = left.colorbar(drawn, ax=list(panels), location="bottom", shrink=0.8, aspect=30)
         bar.set_label("RSEI")
-        profile, bars = middle.subplots(1, 2, width_ratios=(2.4, 1), sharey=True)
-        _latitude(profile, bars, lat)
-        profile.legend(loc="lower right", bbox_to_anchor=(1.3, 1.04), ncols=2, columnspacing=0.8)
-        profile.set_title("c", loc="left", fontweight="bold")
-        bars.set_title("d", loc="left", fontweight="bold")
-        axes = right.subplots()
-        _ridges(axes, rows, epochs)
-        axes.set_title("e", loc="left", fontweight="bold")
+        columns = _latitude(middle, lat, 2.4)
+        edge = 1.3 if len(columns) > 1 else 1.05
+        columns[0].legend(
+            loc="lower right", bbox_to_anchor=(edge, 1.04), ncols=2, columnspacing=0.8
+        )
+        ridges = right.subplots()
+        _ridges(ridges, rows, epochs)
+        for axes, letter in zip((*columns, ridges), "cde"):
+            axes.set_title(letter, loc="left", fontweight="bold")
         drawing.suptitle(drawable(site.name, site.slug), fontsize=9.5)
     return drawing
 
