@@ -3,6 +3,7 @@
 
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -34,7 +35,7 @@ CITIES = tuple(
 )
 def test_no_name_of_an_area_covers_another(sites: tuple[Site, ...]) -> None:
     drawing: Figure = locator(sites)
-    canvas = FigureCanvasAgg(drawing)
+    canvas: Any = FigureCanvasAgg(drawing)
     canvas.draw()
     axes = drawing.axes[0]
     names = {one.name for one in sites}
