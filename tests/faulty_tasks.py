@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from distributed.chaos import KillWorker
 
@@ -78,6 +79,11 @@ def held(run: Path) -> None:
     end = time.monotonic() + 60
     while time.monotonic() < end and not (run / RELEASED).exists():
         time.sleep(0.01)
+
+
+def waiting(dask_worker: Any) -> int:
+    """How many tasks a worker has that it has not begun."""
+    return len(dask_worker.state.ready)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import psutil
 import pytest
 import studies
 from distributed import Nanny
-from faulty_tasks import RELEASED, Faulty, Killer
+from faulty_tasks import RELEASED, Faulty, Killer, waiting
 from run_hashes import hashes
 
 from rsei.engine.run.cluster import Alone, Crew, Failed, TaskError, crew
@@ -113,11 +114,13 @@ def test_workers_without_the_run_folder_or_with_other_software_say_so(
 def test_a_stop_lets_the_tasks_at_hand_end(
     pair: Crew, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """None of them ends before those that no worker has begun were taken back."""
+    """None of them ends before workers know that those not begun were taken back."""
     from rsei.engine.run import workers
 
     def call_back(people: workers.Workers, running: Any) -> None:
         taken_back(people, running)
+        while any(people.client.run(waiting).values()):
+            time.sleep(0.01)
         (store.folder / RELEASED).touch()
 
     taken_back = workers.Workers._call_back
