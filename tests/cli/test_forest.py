@@ -14,6 +14,8 @@ from commands import rsei
 
 from rsei.engine.report.tabular import read
 
+pytestmark = pytest.mark.slow  # two studies are run first
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -143,7 +143,8 @@ def test_a_shuffle_is_a_permutation(places: int, key: int) -> None:
     assert sorted(trees.shuffled(n, places, key) for n in range(places)) == list(range(places))
 
 
-@pytest.mark.parametrize("places", [10, pytest.param(37, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("places", [10, 37])
 def test_every_place_is_as_likely(places: int) -> None:
     keys = [trees.shuffle_key(seed, tree, 2) for seed in range(20) for tree in range(100)]
     table = np.zeros((places, places))

@@ -171,9 +171,8 @@ def process(study: Path) -> "subprocess.Popen[str]":
     )
 
 
-@pytest.mark.parametrize(
-    "number", [pytest.param(signal.SIGKILL, marks=pytest.mark.slow), signal.SIGTERM]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_fetch_is_gone_on_with(archive: Archive, study: Path, number: int) -> None:
     slow = fill(archive)[:2]
     for name in slow:

@@ -91,6 +91,7 @@ def test_the_coarsest_is_made_where_none_is_small_enough(
     assert made[-1] == (0.3, 480, 60)
 
 
+@pytest.mark.slow
 def test_a_part_stands_for_pictures_of_other_sizes(tmp_path: Path) -> None:
     """What all take is told from a part to some percent, in whatever order they come."""
     rng = np.random.default_rng(8)

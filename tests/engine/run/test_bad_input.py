@@ -132,6 +132,7 @@ def test_a_granule_that_crashes_its_library_is_retried_and_quarantined(
     assert outcome.exit_code == (1 if times > 1 else 0)
 
 
+@pytest.mark.slow
 def test_leaving_a_granule_out_is_as_if_it_were_missing(granules: Path, tmp_path: Path) -> None:
     folder = copied(granules, tmp_path / "granules")
     bad = victim(folder)

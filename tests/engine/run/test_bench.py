@@ -36,6 +36,7 @@ def found(folder: Path) -> dict[str, Any]:
     return bench.bench(SMALL, folder)
 
 
+@pytest.mark.slow
 def test_what_is_timed_is_right(folder: Path, found: dict[str, Any]) -> None:
     """The sums that the stages take are those of a loop over the dates."""
     made = Scenes.made(SMALL, folder, "cpu")
@@ -76,6 +77,7 @@ def timed(stage: str, seconds: float, first: float) -> Timed:
     return Timed(stage, 10**9, 10**6, seconds, 1e10, begun=first)
 
 
+@pytest.mark.slow
 def test_a_gpu_is_worth_its_start_from_some_bytes_on(found: dict[str, Any]) -> None:
     """It opens for 2 s and compiles for 3; then it saves 4 s on each GB of granules."""
     stages = [timed(name, 1.0, 1.0) for name in bench.COMPILED[1:]]
@@ -91,6 +93,7 @@ def test_a_gpu_is_worth_its_start_from_some_bytes_on(found: dict[str, Any]) -> N
     assert "saves nothing on the way from files to sums" in bench.report(found | {"gpu": none})
 
 
+@pytest.mark.slow
 def test_every_stage_is_told_with_its_bytes(found: dict[str, Any]) -> None:
     stages = {row["stage"]: row for row in found["stages"]}
     assert list(stages) == [
@@ -171,6 +174,7 @@ def test_the_stages_of_a_gpu(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     np.testing.assert_array_equal(made.task.added("reflectance")[0].sums, made.added.sums)
 
 
+@pytest.mark.slow
 def test_a_stage_that_lost_a_fifth_is_named(found: dict[str, Any], tmp_path: Path) -> None:
     last = json.loads(json.dumps(found))
     assert bench.slower(found, last) == []

@@ -64,7 +64,9 @@ def chosen(folder: Path) -> list[DriverLayers]:
 
 @settings(max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.integers(5, 40))
-@pytest.mark.parametrize("which", range(6))
+@pytest.mark.parametrize(
+    "which", [0, *(pytest.param(which, marks=pytest.mark.slow) for which in range(1, 6))]
+)
 def test_strips_of_a_layer_do_not_show(rows: int, which: int, folder: Path, tmp_path: Path) -> None:
     layer = chosen(folder)[which]
     task = layers_of(large_ground.ground(folder, SIDE, layer), "cpu")[0]

@@ -209,6 +209,7 @@ def spoilt(folder: Path) -> str:
     return driven.LAYERS + "".join(f'{key} = "{file}"\n' for key, file in names.items())
 
 
+@pytest.mark.slow
 def test_each_spoilt_driver_is_named_and_the_rest_goes_on(again: Path, granules: Path) -> None:
     outcome = studies.run(driven.study(again, granules, spoilt(again)))
     assert outcome.exit_code == 1
@@ -287,6 +288,7 @@ def test_a_grid_must_be_in_metres(granules: Path, tmp_path: Path) -> None:
         studies.load(driven.study(tmp_path, granules, drivers=drivers))
 
 
+@pytest.mark.slow
 def test_a_range_leaves_values_out_before_they_are_averaged(again: Path, granules: Path) -> None:
     values, transform = driven.plane()
     holed = values.copy()

@@ -154,6 +154,7 @@ def test_number_of_workers(done: Path, granules: Path, tmp_path: Path) -> None:
     assert hashes(outcome.out) == hashes(done)
 
 
+@pytest.mark.slow
 def test_height_of_strips(
     done: Path, granules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,6 +180,7 @@ def test_a_changed_setting_makes_anew_what_depends_on_it(granules: Path, tmp_pat
     assert studies.run(file).committed == 4 + 2
 
 
+@pytest.mark.slow
 def test_percentiles_pooled_and_otsu(granules: Path, tmp_path: Path) -> None:
     changes = {"rsei": 'limits = [2, 98]\nnormalisation = "pooled"', "water": 'mndwi = "otsu"'}
     outcome = studies.run(written(tmp_path, granules, **changes))

@@ -74,6 +74,7 @@ def test_reflectance_is_that_of_each_tile(run: Path) -> None:
     assert seams.top < 12000 < seams.bottom and seams.left < 64800 < seams.right
 
 
+@pytest.mark.slow
 def test_bilinear_heat_crosses_both_kinds_of_seam(run: Path) -> None:
     """Each 500 m pixel against the four 1 km pixels around its centre, of whichever tile."""
     whole, heat = joined(run, "heat.tif")

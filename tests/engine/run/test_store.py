@@ -381,5 +381,6 @@ def test_a_crash_at_any_moment_loses_and_corrupts_nothing(tmp_path: Path, trials
     assert outcome["missed"] == 0 and outcome["timed"] > 0
 
 
+@pytest.mark.slow
 def test_the_crash_trials_would_find_a_careless_store(tmp_path: Path) -> None:
     assert crash_trials(tmp_path, "40", "careless")["wrong"] != []

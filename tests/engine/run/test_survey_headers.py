@@ -90,6 +90,7 @@ def test_a_folder_that_cannot_be_written_keeps_nothing(
     assert len(opened) == 2 * len(set(opened))
 
 
+@pytest.mark.slow
 def test_two_at_once_leave_one_whole(study: Study, opened: list[str]) -> None:
     out = study.study.out
     (out / "store").mkdir(parents=True)

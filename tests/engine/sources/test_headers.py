@@ -194,6 +194,7 @@ def nonsense(folder: Path) -> list[bytes]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [headings.COMMAND, ("false",), ("no such program",)])
 def test_other_processes_read_the_same(
     folder: Path,
