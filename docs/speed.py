@@ -55,6 +55,7 @@ def speed() -> Iterator[str]:
         "pyhdf and NumPy loop": "pyhdf + NumPy loop",
         "rasterio windows, of GeoTIFFs": "rasterio windows",
         "xarray + dask, of GeoTIFFs": "xarray + dask",
+        "the same, a file a chunk": "xarray + dask, a file a chunk",
     }
     for ours, what in (("sums", "to the sums of a year"), ("committed", "the same, committed")):
         own = wall[f"rsei, {ours}"]
