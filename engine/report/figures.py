@@ -167,7 +167,8 @@ OF_AN_AREA = (
     Sketch(
         "overview",
         "Space and time at a glance",
-        "Maps of the first and last epoch, profile by latitude, mines by latitude, densities.",
+        "Maps of the first and last epoch, profile by latitude, mines by latitude if there are "
+        "any, densities.",
         ("latitude", "densities"),
         lambda findings, site: figures_zones.overview_of(
             site, _of(findings, "latitude", site), _of(findings, "densities", site)
