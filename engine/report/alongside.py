@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Work on many maps or pictures of a page at a time."""
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+
+from ...kernels.launch import own_cores
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -19,12 +20,5 @@ def alongside(work: Callable[[A], B], every: Sequence[A]) -> list[B]:
     The page is the last task of a run, with nothing beside it: it takes cores that are another
     worker's until then. GDAL, WebP and the resampling of pictures do without Python's lock.
     """
-    with ThreadPoolExecutor(min(HANDS, _cores()), "page") as hands:
+    with ThreadPoolExecutor(min(HANDS, own_cores()), "page") as hands:
         return list(hands.map(work, every))
-
-
-def _cores() -> int:
-    """Cores that this process may run on, whatever its share of a run's is."""
-    if hasattr(os, "sched_getaffinity"):  # Linux alone; knows of Slurm's and taskset's limits
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
