@@ -30,6 +30,12 @@ STEP = {
 LETTER = 8
 """Height of the names of areas, points."""
 
+LETTER_WIDTH = 0.58
+"""Width of a bold letter as a share of that, on average."""
+
+WIDTH = TWO_COLUMNS * 0.72
+"""Width of the map of areas, inches."""
+
 
 def locator(sites: Sequence[Site], tiled: bool = True) -> Figure:
     """Where the areas lie: outlines on a net of degrees, with the tiles of the images."""
@@ -46,7 +52,7 @@ def locator(sites: Sequence[Site], tiled: bool = True) -> Figure:
     sheet = _sheet(*wide)
     blank = np.full(sheet.shape, np.nan, np.float32)
     with styled():
-        drawing = figure(TWO_COLUMNS * 0.72, TWO_COLUMNS * 0.72 * sheet.aspect + 0.3)
+        drawing = figure(WIDTH, WIDTH * sheet.aspect + 0.3)
         axes = drawing.subplots()
         left, right, bottom, top = sheet.box
         axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
@@ -103,9 +109,8 @@ def _tiles(axes: Axes, sheet: Sheet, wide: tuple[float, float, float, float]) ->
         shape = moved(edge, SINUSOIDAL_500M.crs, sheet.crs)
         if shape.is_empty or not np.isfinite(shapely.get_coordinates(shape)).all():
             continue
-        edges.append(
-            shapely.set_precision(shapely.boundary(shape), 1.0)
-        )  # as its neighbours have them, m
+        # To the metre, so that neighbours have the same points.
+        edges.append(shapely.set_precision(shapely.boundary(shape), 1.0))
         left, right, bottom, top = sheet.box
         seen = shapely.intersection(shape, shapely.box(left, bottom, right, top))
         if seen.area > 0.02 * (right - left) * (top - bottom):
@@ -138,7 +143,7 @@ def _area(axes: Axes, sheet: Sheet, site: Site) -> None:
 def _names(axes: Axes, sheet: Sheet, sites: Sequence[Site]) -> None:
     """The areas' names, those of small areas first, each where it covers no other if it can."""
     left, right, bottom, top = sheet.box
-    point = (right - left) / (TWO_COLUMNS * 0.72 * 72 * 0.93)  # what a point of print is on it
+    point = (right - left) / (0.93 * WIDTH * 72)  # m; the rest is for the labels of its edges
     frame = shapely.box(left, bottom, right, top)
     drawn = [site for site in sites if site.outline is not None]
     shapes = [(shapely.make_valid(sheet.shaped(site.outline)), site) for site in drawn]
@@ -146,7 +151,8 @@ def _names(axes: Axes, sheet: Sheet, sites: Sequence[Site]) -> None:
     taken: list[shapely.Geometry] = [mine.buffer(2 * point) for mine in mines]
     for shape, site in sorted(shapes, key=lambda one: one[0].area):
         name = drawable(site.name, site.slug)
-        wide, high = (0.58 * len(name) + 0.4) * LETTER * point, 1.4 * LETTER * point
+        wide = (LETTER_WIDTH * len(name) + 0.4) * LETTER * point
+        high = 1.4 * LETTER * point
         spots = [
             shapely.box(x - wide / 2, y - high / 2, x + wide / 2, y + high / 2)
             for x, y in _spots(shape, wide, high)
