@@ -14,10 +14,11 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 from time import time as now
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-import rasterio
+import rasterio.crs
 from affine import Affine
+from pydantic import Field, PositiveInt, TypeAdapter
 
 from .located import Located, Name, Source
 
@@ -29,6 +30,17 @@ State = tuple[int, int, int, int]
 
 Entry = tuple[int, int, int, int, list[tuple[int, int]]]
 """State of a file, and the day and form of each date that it holds."""
+
+FORM: TypeAdapter[Any] = TypeAdapter(
+    tuple[
+        str,
+        tuple[float, float, float, float, float, float],
+        tuple[PositiveInt, PositiveInt],
+        Annotated[tuple[tuple[str, str, int], ...], Field(min_length=1)],
+    ]
+)
+"""Coordinate system, transform, rows and columns, and each layer: its name, its name in the file,
+and its place among the bands or dates there."""
 
 
 @dataclass
@@ -131,8 +143,9 @@ class Headers:
 
     def _located(self, path: Path, name: Name, day: int, number: int) -> Located:
         if number not in self._shared:
-            crs, transform, (height, width), layers = self.forms[number]
-            self._shared[number] = crs, Affine(*transform), (height, width), layers
+            crs, transform, shape, layers = FORM.validate_python(self.forms[number])
+            rasterio.crs.CRS.from_user_input(crs)  # this too raises ValueError for nonsense
+            self._shared[number] = crs, Affine(*transform), shape, layers
         crs, transform, shape, layers = self._shared[number]
         sources = tuple(Source(layer, path, name.format, stored, i) for layer, stored, i in layers)
         return Located(name, date.fromordinal(day), crs, transform, shape, sources)

@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Spoilt studies, tables and records of a run, and who reads them."""
 
+import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
 import driven
 import numpy as np
 import studies
 from fuzz.damage import bytes_like, json_like, text_like
 from fuzz.target import DAY, TILE, Act, within
-from granule_files import granule_name
+from granule_files import granule_name, write_granule
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
@@ -21,8 +25,11 @@ from rsei.engine.run.opening import open_run
 from rsei.engine.run.skeleton import skeleton
 from rsei.engine.run.store import Key, Store
 from rsei.engine.run.upkeep import verification
+from rsei.engine.sources import headers
 from rsei.engine.sources.errors import RseiError
 from rsei.engine.sources.fixed import numbers
+from rsei.engine.sources.granules import catalogue
+from rsei.engine.sources.headers import Headers
 from rsei.engine.sources.manifest import MANIFEST, Manifest
 from rsei.engine.sources.records import Wanted
 
@@ -82,6 +89,33 @@ def read_marker(data: bytes, folder: Path) -> None:
     store.find(KEY)
     store.why(KEY)
     verification(store)
+
+
+@cache
+def dated(folder: Path) -> Path:
+    """Two granules that were written long ago."""
+    home = folder / "granules-of-headers"
+    for day in (DAY, DAY + timedelta(8)):
+        path = write_granule(home, "MOD09A1", day)
+        os.utime(path, (1e9, 1e9))
+    return home
+
+
+def kept_headers(folder: Path) -> SearchStrategy[bytes]:
+    """What is kept of headers, spoilt below its seal."""
+    home = dated(folder)
+    found = Headers(home)
+    with patch.object(headers, "now", lambda: 4e9):
+        catalogue(home, headers=found)
+    seal, _, body = found.data.partition(b"\n")
+    assert seal and b"MOD09A1" in body
+    return json_like(body)
+
+
+def read_headers(data: bytes, folder: Path) -> None:
+    sealed = hashlib.sha256(data).hexdigest().encode() + b"\n" + data
+    for granule in catalogue(dated(folder), headers=Headers.of(sealed, dated(folder))).granules:
+        granule.lattice.bounds(granule.window)
 
 
 @cache
