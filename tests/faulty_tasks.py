@@ -86,6 +86,24 @@ def waiting(dask_worker: Any) -> int:
     return len(dask_worker.state.ready)
 
 
+def unread(name: str) -> "Faulty":
+    """What a worker finds of a task that it cannot read."""
+    raise LookupError(f"{name} cannot be read")
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A task that is lost on its way to a worker."""
+
+    task: "Faulty"
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(object.__getattribute__(self, "task"), name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return unread, (self.task.name,)
+
+
 @dataclass(frozen=True)
 class Faulty:
     """A task that goes wrong, always or so many times."""

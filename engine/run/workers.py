@@ -169,7 +169,10 @@ class Workers:
                 self.client.cancel([future], force=True)
 
     def _results(self, batch: Batch, future: Future) -> list[Done | Failed] | None:
-        """What came of each task; None where their worker died."""
+        """What came of each task; None where they are to be tried again, each by itself.
+
+        Their worker died, or one of several could not be read there, or its answer here.
+        """
         try:
             # An answer that was lost with its worker is waited for: Dask asks for it once more.
             return [said(task) for said, task in zip(future.result(), batch, strict=True)]
@@ -177,9 +180,11 @@ class Workers:
             return None
         except FutureCancelledError:
             raise MachineError(self._gone()) from None
-        except Exception as error:  # it could not even be read there, or its answer here
+        except Exception as error:
+            if len(batch) > 1:
+                return None
             reason = f"unexpected {type(error).__name__} in a worker: {error}"
-            return [Failed(task, TaskError(reason)) for task in batch]
+            return [Failed(batch[0], TaskError(reason))]
 
     def _cores(self) -> int:
         """Threads of all workers, asked for now and then: a cluster may grow and shrink.

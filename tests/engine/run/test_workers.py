@@ -15,7 +15,7 @@ import psutil
 import pytest
 import studies
 from distributed import Nanny
-from faulty_tasks import RELEASED, Faulty, Killer, waiting
+from faulty_tasks import RELEASED, Faulty, Killer, Unreadable, waiting
 from run_hashes import hashes
 
 from rsei.engine.run.cluster import Alone, Crew, Failed, TaskError, crew
@@ -100,6 +100,14 @@ def test_errors_of_tasks_are_values(store: Store) -> None:
 
 def test_errors_of_tasks_are_values_in_workers_too(pair: Crew, store: Store) -> None:
     check_errors(pair, store)
+
+
+def test_a_task_that_cannot_be_read_takes_no_neighbour_with_it(pair: Crew, store: Store) -> None:
+    tasks: list[Any] = [Faulty(f"good{i}") for i in range(60)]
+    tasks.insert(20, Unreadable(Faulty("lost")))  # by then short tasks go together
+    found = {one.task.name: one for one in pair.each(tasks, store, Stop())}
+    assert list(errors(found)) == ["lost"] and "in a worker: " in errors(found)["lost"]
+    assert len(found) == 61
 
 
 def test_workers_without_the_run_folder_or_with_other_software_say_so(
