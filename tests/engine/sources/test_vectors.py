@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from rsei.engine.sources.errors import BoundaryError
 from rsei.engine.sources.grids import LONLAT, extent
-from rsei.engine.sources.vectors import LINES, POLYGONS, only, read, require_overlap
+from rsei.engine.sources.repairs import POLYGONS, only
+from rsei.engine.sources.vectors import read, require_overlap
 
 ONE_FOLDER = [HealthCheck.function_scoped_fixture]
 SQUARE = shapely.box(0, 0, 1, 1)
@@ -78,46 +79,10 @@ def test_geojson_without_crs_is_longitude_and_latitude(tmp_path: Path) -> None:
     assert read(path).frame.total_bounds.tolist() == [0, 0, 1, 1]
 
 
-def test_faults_are_mended_and_counted(tmp_path: Path) -> None:
-    high = shapely.force_3d(shapely.box(7, 7, 8, 8), z=100)
-    turned = shapely.Polygon([(1, 1), (0, 1), (0, 0), (1, 0)])
-    shapes = frame(SQUARE, BOW_TIE, high, None, shapely.Polygon(), turned)
-    layer = read(write(shapes, tmp_path / "mines.parquet"))
-    assert dict(layer.repairs.repaired) == {"Self-intersection": 1}
-    repairs = layer.repairs
-    assert (repairs.read, repairs.flattened, repairs.empty, repairs.duplicates) == (6, 1, 2, 1)
-    assert layer.frame.id.tolist() == [0, 1, 2]
-    assert layer.frame.geometry.is_valid.all()
-    assert not layer.frame.geometry.has_z.any()
-    assert layer.frame.geometry[1].area == 0.5
-    assert str(repairs) == (
-        "6 features, 1 repaired (Self-intersection), 1 flattened, "
-        "2 dropped (empty or of another kind), 1 duplicates dropped"
-    )
-
-
 def test_duplicates_stay_where_they_have_names(tmp_path: Path) -> None:
     path = write(frame(SQUARE, SQUARE), tmp_path / "cities.gpkg")
     assert len(read(path).frame) == 1
     assert len(read(path, keep_duplicates=True).frame) == 2
-
-
-def test_repair_keeps_areas_alone() -> None:
-    spike = shapely.make_valid(shapely.Polygon([(0, 0), (1, 0), (1, 1), (0, 1), (0, 0), (-1, 0)]))
-    assert shapely.equals(only(spike, POLYGONS), SQUARE)
-    assert only(shapely.LineString([(0, 0), (1, 1)]), POLYGONS) is None
-    nested = shapely.GeometryCollection([shapely.GeometryCollection([SQUARE]), shapely.Point(0, 0)])
-    assert shapely.equals(only(nested, POLYGONS), SQUARE)
-    assert only(nested, LINES) is None
-
-
-def test_overlapping_parts_become_one(tmp_path: Path) -> None:
-    apart = shapely.MultiPolygon([BOW_TIE, shapely.box(5, 5, 6, 6)])
-    overlapping = shapely.MultiPolygon([SQUARE, shapely.box(0.5, 0, 2, 1)])
-    outside = shapely.MultiPolygon([(SQUARE.exterior, [shapely.box(2, 2, 3, 3).exterior])])
-    layer = read(write(frame(apart, overlapping, outside), tmp_path / "a.parquet"))
-    assert shapely.area(layer.frame.geometry.values).tolist() == [1.5, 2, 2]
-    assert sum(layer.repairs.repaired.values()) == 3
 
 
 def test_lines_are_kept_only_on_request(tmp_path: Path) -> None:
