@@ -12,7 +12,7 @@ from typing import Any
 
 from distributed.chaos import KillWorker
 
-from rsei.engine.run import workers
+from rsei.engine.run.answers import versions_here
 from rsei.engine.run.store import Draft, Key, Store
 from rsei.engine.sources.errors import GranuleError, MachineError
 
@@ -149,5 +149,5 @@ class Killer(KillWorker):
 
     async def setup(self, worker: object) -> None:
         """Be ready, and then mortal."""
-        workers.versions_here()
+        versions_here()
         await super().setup(worker)

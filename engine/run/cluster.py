@@ -175,16 +175,16 @@ def crew(
         with _profiled(options.profile):
             yield Alone(cores() if beside else 1, memory)
         return
-    from . import clusters, workers  # take a second to import
+    from . import clusters  # takes a second to import
 
     if options.scheduler == SLURM:
         people = clusters.slurm_jobs(options.workers, memory, options.profile)
     elif options.scheduler:
-        people = workers.joined_cluster(options.scheduler, options.profile)
+        people = clusters.joined_cluster(options.scheduler, options.profile)
     elif device == "cuda":
         people = clusters.gpus(options.workers, memory, device_memory, options.profile)
     else:
-        people = workers.processes(options.workers, memory, options.profile)
+        people = clusters.processes(options.workers, memory, options.profile)
     with people as found:
         if found.dashboard:
             progress.say(f"dashboard: {found.dashboard}")

@@ -1,25 +1,89 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clusters that a run starts beyond plain processes: jobs of Slurm, and the GPUs of a machine."""
+"""The clusters of workers that a run may have: processes, jobs of Slurm, GPUs, or a running one."""
 
 import logging
 import math
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import dask
-from distributed import Client
+from distributed import Client, LocalCluster, WorkerPlugin, performance_report
 
-from ..sources.errors import MachineError
-from .workers import CONFIG, Steadfast, Workers, environment, profiled, require_share
+from ..sources.errors import MachineError, StudyError
+from .workers import Workers
 
 POOL = 0.8
 """Share of a GPU's memory that its worker takes at the start, unless the study says how much."""
+
+LEAST = 512 << 20
+"""Bytes that a worker needs for the libraries and one strip."""
+
+ANSWER = 30.0
+"""Seconds in which a scheduler has to answer."""
+
+CONFIG = {
+    # We count the tries ourselves: Dask's count also blames the tasks that only stood in line.
+    "distributed.scheduler.allowed-failures": 0,
+    # Our results are a few kB; a worker that pauses or spills would only stand still.
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": 0.95,
+    # A worker that starts again on a busy machine takes long, and would be closed meanwhile.
+    "distributed.deploy.lost-worker-timeout": "60s",
+}
+"""Settings of a cluster of our own."""
+
+
+class Steadfast(WorkerPlugin):
+    """A worker that leaves interruptions, which a terminal sends to all, to the run."""
+
+    def setup(self, worker: Any) -> None:
+        """Ignore the signals that ask a run to stop; the run stops its workers itself."""
+        for name in ("SIGINT", "SIGUSR1"):
+            if number := getattr(signal, name, None):
+                signal.signal(number, signal.SIG_IGN)
+
+
+def require_share(workers: int, memory: int) -> None:
+    """Raise StudyError where a worker's share of ``memory`` bytes is too small."""
+    if memory // workers < LEAST:
+        raise StudyError(
+            f"--workers: expected at least {LEAST >> 20} MiB of memory a worker, found "
+            f"{memory // workers >> 20} of compute.memory; take fewer workers or set it higher"
+        )
+
+
+@contextmanager
+def processes(workers: int, memory: int, profile: Path | None) -> Iterator[Workers]:
+    """``workers`` processes of this machine, which share ``memory`` bytes; they end with it.
+
+    Raises StudyError where the share of a worker is too small.
+    """
+    require_share(workers, memory)
+    seen = find_spec("bokeh") is not None
+    # Dask looks at every worker a hundred times a second, for what --profile writes.
+    watched = {"distributed.worker.profile.enabled": profile is not None}
+    with dask.config.set(CONFIG | watched), environment(RSEI_THREADS="1"):
+        cluster = LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=memory // workers,
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+        )
+        with cluster, Client(cluster) as client, profiled(profile):
+            client.register_plugin(Steadfast())
+            yield Workers(client, client.dashboard_link if seen else None, cluster)
 
 
 @contextmanager
@@ -106,3 +170,45 @@ def gpus(
         ):
             client.register_plugin(Steadfast())
             yield Workers(client, client.dashboard_link, cluster)
+
+
+@contextmanager
+def joined_cluster(address: str, profile: Path | None) -> Iterator[Workers]:
+    """The workers of the scheduler at ``address``, which stay when the run ends.
+
+    Raises MachineError where none answers.
+    """
+    try:
+        client = Client(address, timeout=ANSWER)
+    except (OSError, ValueError, TypeError) as error:  # a TypeError: tls without a certificate
+        raise MachineError(
+            f"--scheduler {address}: expected a Dask scheduler, found none: {error}; start one "
+            "with `dask scheduler`, and name the address that it prints"
+        ) from error
+    # Where the scheduler dies, Dask logs a page; what we say of it is a line.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+    with client, profiled(profile):
+        yield Workers(client, client.dashboard_link)
+
+
+@contextmanager
+def environment(**variables: str) -> Iterator[None]:
+    """Set variables that processes inherit, for now."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+
+
+def profiled(profile: Path | None) -> Any:
+    """Dask's performance report, written to ``profile`` at the end."""
+    if profile is None:
+        return nullcontext()
+    if find_spec("bokeh") is None:
+        raise MachineError("--profile: with workers, it needs bokeh; pip install 'rsei[hpc]'")
+    return performance_report(str(profile))

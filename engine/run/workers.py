@@ -1,38 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Carry out tasks in the processes of a Dask cluster, and outlive those that die."""
 
-import logging
 import os
-import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from dataclasses import fields
-from functools import cache, partial
-from importlib.util import find_spec
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from queue import Empty, SimpleQueue
 from typing import Any
 
-import dask
-import distributed
-from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin
+from distributed import Client, Future, KilledWorker, LocalCluster
 from distributed.client import FutureCancelledError
 from distributed.core import Status
 
-from ..sources.errors import MachineError, StudyError
+from ..sources.errors import MachineError
+from .answers import remotely
 from .batches import Batch, Stream
-from .cluster import Failed, TaskError, attempt
-from .disk import host
-from .machine import versions
+from .cluster import Failed, TaskError
 from .orders import Stop
 from .store import Store
 from .tasks import Done, Task
-from .upkeep import RUN
-
-Answer = Callable[[Task], Done | Failed]
-"""What came of a task, once it is said of which."""
 
 AHEAD = 3
 """Batches handed out for each worker: the next is at hand while the last one's markers travel."""
@@ -51,25 +37,6 @@ PATIENCE = 300.0
 
 SETTLED = 60.0
 """Most seconds to wait until every worker answers."""
-
-ANSWER = 30.0
-"""Seconds in which a scheduler has to answer."""
-
-LEAST = 512 << 20
-"""Bytes that a worker needs for the libraries and one strip."""
-
-CONFIG = {
-    # We count the tries ourselves: Dask's count also blames the tasks that only stood in line.
-    "distributed.scheduler.allowed-failures": 0,
-    # Our results are a few kB; a worker that pauses or spills would only stand still.
-    "distributed.worker.memory.target": False,
-    "distributed.worker.memory.spill": False,
-    "distributed.worker.memory.pause": False,
-    "distributed.worker.memory.terminate": 0.95,
-    # A worker that starts again on a busy machine takes long, and would be closed meanwhile.
-    "distributed.deploy.lost-worker-timeout": "60s",
-}
-"""Settings of a cluster of our own."""
 
 
 class Workers:
@@ -240,128 +207,3 @@ def _poison() -> TaskError:
         "crashes, or takes more than a worker's memory: see the workers' logs, or try it with "
         "fewer --workers"
     )
-
-
-def remotely(batch: Batch, store: Store) -> list[Answer]:
-    """Carry out tasks in a worker; the answers leave out the tasks, which the asker has."""
-    os.environ.setdefault("RSEI_THREADS", "1")  # a worker is one core, unless its owner says more
-    return [_answer(task, store) for task in batch]
-
-
-def _answer(task: Task, store: Store) -> Answer:
-    found: Done | Failed
-    try:
-        require_same(store)
-    except MachineError as error:
-        found = Failed(task, error)
-    else:
-        found = attempt(task, store)
-    return partial(type(found), **{f.name: getattr(found, f.name) for f in fields(found)[1:]})
-
-
-def require_same(store: Store) -> None:
-    """Raise MachineError in a worker with other software, or without the run's folder."""
-    ours = versions_here()
-    for name in ("python", "rsei", "numpy", "numba", "rasterio"):
-        there, here = store.versions.get(name), ours.get(name)
-        if there != here and there is not None:
-            raise MachineError(
-                f"worker on {host()}: expected {name} {there} as in the run, found {here}; "
-                "install the same software on every node"
-            )
-    if store.disk.size(store.folder / RUN) is None:
-        raise MachineError(
-            f"worker on {host()}: expected the run folder {store.folder}, found none; workers "
-            "need the same file system as the run"
-        )
-
-
-@cache
-def versions_here() -> Mapping[str, str]:
-    """The software of this process, looked for once."""
-    return versions()
-
-
-class Steadfast(WorkerPlugin):
-    """A worker that leaves interruptions, which a terminal sends to all, to the run."""
-
-    def setup(self, worker: Any) -> None:
-        """Ignore the signals that ask a run to stop; the run stops its workers itself."""
-        for name in ("SIGINT", "SIGUSR1"):
-            if number := getattr(signal, name, None):
-                signal.signal(number, signal.SIG_IGN)
-
-
-def require_share(workers: int, memory: int) -> None:
-    """Raise StudyError where a worker's share of ``memory`` bytes is too small."""
-    if memory // workers < LEAST:
-        raise StudyError(
-            f"--workers: expected at least {LEAST >> 20} MiB of memory a worker, found "
-            f"{memory // workers >> 20} of compute.memory; take fewer workers or set it higher"
-        )
-
-
-@contextmanager
-def processes(workers: int, memory: int, profile: Path | None) -> Iterator[Workers]:
-    """``workers`` processes of this machine, which share ``memory`` bytes; they end with it.
-
-    Raises StudyError where the share of a worker is too small.
-    """
-    require_share(workers, memory)
-    seen = find_spec("bokeh") is not None
-    # Dask looks at every worker a hundred times a second, for what --profile writes.
-    watched = {"distributed.worker.profile.enabled": profile is not None}
-    with dask.config.set(CONFIG | watched), environment(RSEI_THREADS="1"):
-        cluster = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            memory_limit=memory // workers,
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-        )
-        with cluster, Client(cluster) as client, profiled(profile):
-            client.register_plugin(Steadfast())
-            yield Workers(client, client.dashboard_link if seen else None, cluster)
-
-
-@contextmanager
-def environment(**variables: str) -> Iterator[None]:
-    """Set variables that processes inherit, for now."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
-
-
-@contextmanager
-def joined_cluster(address: str, profile: Path | None) -> Iterator[Workers]:
-    """The workers of the scheduler at ``address``, which stay when the run ends.
-
-    Raises MachineError where none answers.
-    """
-    try:
-        client = Client(address, timeout=ANSWER)
-    except (OSError, ValueError, TypeError) as error:  # a TypeError: tls without a certificate
-        raise MachineError(
-            f"--scheduler {address}: expected a Dask scheduler, found none: {error}; start one "
-            "with `dask scheduler`, and name the address that it prints"
-        ) from error
-    # Where the scheduler dies, Dask logs a page; what we say of it is a line.
-    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
-    with client, profiled(profile):
-        yield Workers(client, client.dashboard_link)
-
-
-def profiled(profile: Path | None) -> Any:
-    """Dask's performance report, written to ``profile`` at the end."""
-    if profile is None:
-        return nullcontext()
-    if find_spec("bokeh") is None:
-        raise MachineError("--profile: with workers, it needs bokeh; pip install 'rsei[hpc]'")
-    return distributed.performance_report(str(profile))

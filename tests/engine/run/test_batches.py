@@ -1,18 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tasks in batches: none is lost, short ones go together, and there is something for everybody."""
 
-from pathlib import Path
-
-import pytest
 from faulty_tasks import Faulty
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rsei.engine.run.batches import MOST, ROUND, Batch, Stream
-from rsei.engine.run.store import Marker, Store
+from rsei.engine.run.batches import MOST, ROUND, Stream
+from rsei.engine.run.store import Marker
 from rsei.engine.run.tasks import Done
-from rsei.engine.run.upkeep import RUN
-from rsei.engine.run.workers import remotely
 
 MARKER = Marker("partial", "a", "", {}, {}, None, {}, {}, "")
 
@@ -56,13 +51,3 @@ def test_what_comes_back_goes_out_last_and_alone() -> None:
     found.again.extend(next(found))
     again = list(found)[-MOST:]
     assert [[task.name for task in batch] for batch in again] == [[str(n)] for n in range(MOST)]
-
-
-@pytest.mark.parametrize("ways", [("good", "damaged", "good"), ("bug",), ("good",) * 4])
-def test_each_task_of_a_batch_has_its_own_answer(ways: tuple[str, ...], tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    store.put_json(RUN, {})
-    batch: Batch = tuple(Faulty(f"{n}", way) for n, way in enumerate(ways))
-    found = [answer(task) for answer, task in zip(remotely(batch, store), batch, strict=True)]
-    assert [one.task.name for one in found] == [task.name for task in batch]
-    assert [isinstance(one, Done) for one in found] == [way == "good" for way in ways]

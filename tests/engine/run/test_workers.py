@@ -19,11 +19,11 @@ from faulty_tasks import RELEASED, Faulty, Killer, Unreadable, waiting
 from run_hashes import hashes
 
 from rsei.engine.run.cluster import Alone, Crew, Failed, TaskError, crew
+from rsei.engine.run.clusters import profiled
 from rsei.engine.run.orders import RunOptions, Stop
 from rsei.engine.run.store import Store
 from rsei.engine.run.tasks import Done
 from rsei.engine.run.upkeep import RUN, verification
-from rsei.engine.run.workers import profiled
 from rsei.engine.sources.errors import GranuleError, MachineError, StudyError
 
 MEMORY = 2 << 30
@@ -110,15 +110,6 @@ def test_a_task_that_cannot_be_read_takes_no_neighbour_with_it(pair: Crew, store
     assert len(found) == 61
 
 
-def test_workers_without_the_run_folder_or_with_other_software_say_so(
-    pair: Crew, store: Store
-) -> None:
-    (store.folder / RUN).unlink()
-    assert "expected the run folder" in errors(outcomes(pair, [Faulty("a")], store))["a"]
-    other = Store(store.folder, {"rsei": "0.0.1"})
-    assert "expected rsei 0.0.1" in errors(outcomes(pair, [Faulty("a")], other))["a"]
-
-
 def test_a_stop_lets_the_tasks_at_hand_end(
     pair: Crew, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,9 +157,9 @@ SILENT = studies.Silent()
 
 
 def test_no_scheduler_is_an_environment_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    from rsei.engine.run import workers
+    from rsei.engine.run import clusters
 
-    monkeypatch.setattr(workers, "ANSWER", 0.2)
+    monkeypatch.setattr(clusters, "ANSWER", 0.2)
     options = RunOptions(scheduler="tcp://127.0.0.1:9")
     refusal = pytest.raises(MachineError, match="expected a Dask scheduler, found none")
     with refusal, crew(options, MEMORY, SILENT):
@@ -214,9 +205,9 @@ def test_workers_that_are_killed_all_the_time(
     mode: str, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dask's own chaos plugin ends each worker, and each that comes in its place."""
-    from rsei.engine.run import workers
+    from rsei.engine.run import clusters
 
-    monkeypatch.setattr(workers, "Steadfast", lambda: Killer(delay="8 s", mode=mode))
+    monkeypatch.setattr(clusters, "Steadfast", lambda: Killer(delay="8 s", mode=mode))
     with crew(RunOptions(workers=2), MEMORY, SILENT) as people:
         found = outcomes(people, [Faulty(f"brief{i}", "brief") for i in range(90)], store)
     assert errors(found) == {}
