@@ -48,8 +48,8 @@ def expected_sums(xp: Any, stored: Any, state: Any, qc: Any) -> tuple[Any, Any]:
 def fused_sums(xp: Any, layers: tuple[Any, Any, Any]) -> tuple[Any, Any]:
     """The same by the kernel."""
     shape = layers[0].shape[1:]
-    sums, counts = xp.zeros(shape, np.int32), xp.zeros(shape, np.uint8)
-    accumulate(layers, Policy().bands().tables, sums, counts)
+    sums, counts = xp.empty(shape, np.int32), xp.empty(shape, np.uint8)
+    accumulate(layers, Policy().bands().tables, sums, counts, fresh=True)
     return sums, counts
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numba import cuda, int32
 
+from .byteorder import swapped
 from .launch import CHUNK, Kernel, chunks, cpu_loop, device, gpu_grid, namespace
-from .quality import swapped
 from .rules import (
     LANES,
     MOST_REASONS,
@@ -114,7 +114,7 @@ def observe(
     a, b = held(first, t, n, other), held(second, t, n, other)
     if key == fills[0] or int(a) == fills[1] or int(b) == fills[2]:
         return 0
-    broken = first_broken(digits(a), digits(b), rules, rules.shape[0])
+    broken = first_broken(digits(a), digits(b), rules)
     if broken < rules.shape[0]:
         return broken + 1
     if not (ranges[0] <= key <= ranges[1] and ranges[2] <= value <= ranges[3]):

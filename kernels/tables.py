@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-Bits = tuple[int, int]
-"""First and last bit of a field, inclusive, the least significant being 0."""
+from .rules import Bits, rule
 
 Fields = Mapping[Bits, Collection[int]]
 """Accepted values by field; a field that is absent may hold any."""
@@ -29,9 +29,15 @@ the bits 30, 31, 0 and 1 as a number of four bits."""
 QC_BANDS = tuple((2 + 4 * band, 5 + 4 * band) for band in range(BANDS))
 """First and last bit of each band's nibble of the qc word."""
 
+OWN = 5
+"""Place of the first nibble's table, after those of the state's four groups and of the ends."""
+
 EVERY = 16
 """A nibble's table holds the values accepted for its own band in its lower 16 bits, and in its
 upper 16 the values that let the pixel live: unless all seven do, every band is dropped."""
+
+WIDEST = 4
+"""Bits of the widest field: a set of 16 bits tells its values apart."""
 
 LANE = 0xFFFF
 """Largest sum of four values in a lane of 16 bits."""
@@ -39,7 +45,7 @@ LANE = 0xFFFF
 
 @dataclass(frozen=True)
 class Tables:
-    """A policy for seven bands, as the kernel reads it."""
+    """A policy for seven bands, as the kernel reads it: as tables, and again rule by rule."""
 
     words: tuple[np.uint32, ...]
     """Accepted values, a bit each: the state's four groups, the ends of qc, the seven nibbles."""
@@ -49,6 +55,15 @@ class Tables:
 
     valid: tuple[int, int]
     """Lowest and highest usable stored value."""
+
+    rules: NDArray[np.uint32]
+    """What drops all bands of a pixel, (R, 4): fields of state and then of qc in the order of
+    their bits, then seven nibbles if all must be accepted. It says why the tables drop it."""
+
+    @property
+    def reasons(self) -> int:
+        """Fill, the rules, each band's own nibble, each band's range."""
+        return 1 + len(self.rules) + 2 * BANDS
 
     @classmethod
     def of(
@@ -62,8 +77,8 @@ class Tables:
         """The tables of accepted values in the fields of state and qc.
 
         ``every`` is the set of nibbles that all seven bands must hold, or None. Raises ValueError
-        for bits that are no field, and where the valid range is too wide for four values to add
-        up in 16 bits.
+        for bits that are no field or too many, and where the
+        valid range is too wide for four values to add up in 16 bits.
         """
         low, high = valid
         if not 0 <= 4 * (high - low) <= LANE:
@@ -74,15 +89,21 @@ class Tables:
         groups = [_inside(group, state) for group in STATE_GROUPS]
         if sum(map(len, groups)) < len(state) or not set(qc) <= {*QC_ENDS, *QC_BANDS}:
             raise ValueError(f"expected fields of state and qc, found {[*state]} and {[*qc]}")
+        if any(last - first >= WIDEST for first, last in state):
+            raise ValueError(f"expected fields of up to {WIDEST} bits, found {[*state]}")
         ends = {place: qc[bits] for bits, place in QC_ENDS.items() if bits in qc}
         nibbles = [{(0, 3): qc[bits]} if bits in qc else {} for bits in QC_BANDS]
         living = _passing(4, {} if every is None else {(0, 3): every})
         words = [_passing(5, group) for group in groups] + [_passing(4, ends)]
         words += [_passing(4, nibble) | living << EVERY for nibble in nibbles]
+        rules = [rule(0, bits, state[bits]) for bits in sorted(state)]
+        rules += [rule(1, bits, qc[bits]) for bits in sorted(set(qc) & set(QC_ENDS))]
+        rules += [rule(1, nibble, every) for nibble in QC_BANDS] if every is not None else []
         return cls(
             tuple(np.uint32(word) for word in words),
             (np.uint32(fills[0]), np.uint32(fills[1])),
             valid,
+            np.array(rules, np.uint32).reshape(-1, 4),
         )
 
 

@@ -63,3 +63,27 @@ def first_reasons(
         lost.append(int((alive & ~test).sum()))
         alive = alive & test
     return [*lost, int(alive.sum())]
+
+
+def losses(
+    stored: Integers,
+    state: Integers,
+    qc: Integers,
+    policy: Mapping[str, Any],
+    fills: tuple[int, int],
+    valid: tuple[int, int],
+) -> list[int]:
+    """Pixel-dates lost to fill, to each rule of a pixel in the order of the bits, the first that
+    is broken; then, of what is left, to each band's nibble, and then to each band's range."""
+    tests = [accepted(state, {bits: policy["state"][bits]}) for bits in sorted(policy["state"])]
+    ends = sorted(set(policy["qc"]) - set(NIBBLES))
+    tests += [accepted(qc, {bits: policy["qc"][bits]}) for bits in ends]
+    if policy["every"] is not None:
+        tests += [accepted(qc, {bits: policy["every"]}) for bits in NIBBLES]
+    fill = (state == fills[0]) | (qc == fills[1])
+    *found, _, _ = first_reasons(fill, tests, np.ones(fill.shape, bool))
+    alive = ~fill & np.all([np.ones(fill.shape, bool), *tests], axis=0)
+    used = bands_used(state, qc, policy["state"], policy["qc"], policy["every"], fills)
+    found += [int((alive & ~used[:, b]).sum()) for b in range(7)]
+    outside = used & ((stored < valid[0]) | (stored > valid[1]))
+    return found + [int(outside[:, b].sum()) for b in range(7)]

@@ -13,15 +13,12 @@ from ...kernels.averaging import means
 from ...kernels.launch import namespace
 from ...kernels.layers import accumulate_layer
 from ...kernels.quality import accumulate
-from ...kernels.rules import census
 from ..sources.errors import InputError
+from ..sources.products import BANDS
 from .quality import LayerRules, Policy
 from .season import Season
 
 __all__ = ["BANDS", "GreennessSum", "HeatSum", "Partial", "ReflectanceSum", "Season"]
-
-BANDS = ("red", "nir", "blue", "green", "nir2", "swir1", "swir2")
-"""Bands of a reflectance partial, in the order b1 to b7 of MODIS."""
 
 MOST = {1: 255, 2: 65535}
 """Dates that a count holds, by its bytes."""
@@ -98,25 +95,28 @@ class _Sum:
         self._lost: dict[tuple[str, ...], Any] = {}
         self._sums: Any = None
         self._counts: Any = None
+        self._begun = False  # until then, what lies there is no sum
 
     @classmethod
     def room(cls, shape: tuple[int, int]) -> int:
         """Bytes of the sums and counts of a window."""
         return shape[0] * shape[1] * len(cls.names) * (np.int32().nbytes + np.uint8().nbytes)
 
-    def _open(self, home: Any) -> None:
-        """Make room in the library where the first dates live."""
+    def _open(self, home: Any, *, cleared: bool = True) -> None:
+        """Make room in the library where the first dates live; ``cleared`` begins with zeros."""
         if self._sums is None:
             shape = len(self.names), self.shape[0] * self.shape[1]
             if self._memory is None or home is not np:
-                self._sums, self._counts = home.zeros(shape, np.int32), home.zeros(shape, np.uint8)
+                self._sums, self._counts = home.empty(shape, np.int32), home.empty(shape, np.uint8)
             else:
                 self._sums = np.ndarray(shape, np.int32, self._memory)
                 self._counts = np.ndarray(shape, np.uint8, self._memory, self._sums.nbytes)
-                self._sums[:] = 0
-                self._counts[:] = 0
+        if cleared and not self._begun:
+            self._sums[:] = 0
+            self._counts[:] = 0
+            self._begun = True
 
-    def _take(self, layers: Mapping[str, tuple[Any, str]]) -> list[Any]:
+    def _take(self, layers: Mapping[str, tuple[Any, str]], *, cleared: bool = True) -> list[Any]:
         """The layers as (T, ..., N) of their own kind. Raises InputError where one cannot be."""
         dates = len(next(iter(layers.values()))[0])
         taken = [
@@ -128,7 +128,7 @@ class _Sum:
                 f"expected at most {MOST[1]} dates in one partial, found "
                 f"{self.observations + dates}; make one a year and add them"
             )
-        self._open(namespace(*taken))
+        self._open(namespace(*taken), cleared=cleared)
         self.observations += dates
         return taken
 
@@ -180,32 +180,26 @@ class ReflectanceSum(_Sum):
         Raises InputError for a layer of another type or shape.
         """
         layers = {"bands": (bands, "i2"), "state": (state, "u2"), "qc": (qc, "u4")}
-        taken, other = _one_order(self._take(layers), other_order)
-        tables = self._rules.tables
-        accumulate((taken[0], taken[1], taken[2]), tables, self._sums, self._counts, other)
-        fills = int(tables.fills[0]), int(tables.fills[1])
-        words, rules = (taken[1], taken[2]), self._rules
-        lost = census(words, fills, rules.rules, rules.whole, other)
+        fresh = len(bands) > 0 and not self._begun  # the kernel's first dates spare the zeros
+        (stored, *words), other = _one_order(self._take(layers, cleared=not fresh), other_order)
+        lost = accumulate(
+            (stored, words[0], words[1]),
+            self._rules.tables,
+            self._sums,
+            self._counts,
+            other_order=other,
+            fresh=fresh,
+        )
+        self._begun = True
         self._lose(self._rules.reasons, lost)
 
     def _inner(self, name: str) -> tuple[int, ...]:
         return (len(BANDS),) if name == "bands" else ()
 
-    def partial(self) -> Partial:
-        """What was added so far; a band's loss to its range is what no other reason explains."""
-        found = super().partial()
-        lost, reasons = Counter(found.losses), self._rules.reasons
-        whole = sum(lost[name] for name in dict.fromkeys(reasons[: self._rules.whole + 1]))
-        offered = self.observations * self.shape[0] * self.shape[1] - whole
-        rows = found.counts.sum(axis=2, dtype=np.uint32)  # twice as fast as at once in 64 bits
-        used = rows.sum(axis=1, dtype=np.int64).tolist()
-        ranges = {
-            f"range.{name}": offered - lost[f"qc.b{b + 1}"] - used[b]
-            for b, name in enumerate(BANDS)
-        }
-        return Partial(
-            found.names, found.sums, found.counts, found.observations, {**found.losses, **ranges}
-        )
+    @property
+    def _losses(self) -> Counter[str]:
+        lost = super()._losses
+        return Counter({name: lost[name] for name in lost if name not in self._rules.untested})
 
 
 class GreennessSum(_Sum):

@@ -13,9 +13,9 @@ from pydantic import Field, StrictInt, field_validator
 
 from ...kernels.layers import NO_FILL
 from ...kernels.rules import rule
-from ...kernels.tables import BANDS, QC_BANDS, Tables
+from ...kernels.tables import Tables
 from ..sources.errors import StudyError
-from ..sources.products import QUALITY_FIELDS, Layer, products
+from ..sources.products import BANDS, QUALITY_FIELDS, Layer, products
 from ..sources.settings import Settings
 
 __all__ = ["PRESETS", "QUALITY_FIELDS", "BandRules", "LayerRules", "Policy"]
@@ -23,7 +23,7 @@ __all__ = ["PRESETS", "QUALITY_FIELDS", "BandRules", "LayerRules", "Policy"]
 ALL_BANDS = "all_bands"
 """The one key of the qc layer that is no field: nibbles of which all seven bands must hold one."""
 
-BAND_FIELDS = tuple(f"b{number}" for number in range(1, BANDS + 1))
+BAND_FIELDS = tuple(f"b{number}" for number in range(1, len(BANDS) + 1))
 """Fields of the qc word that test their own band alone."""
 
 WORDS = ("state", "qc", "vi", "reliability", "lst")
@@ -77,19 +77,16 @@ PRESETS: Mapping[str, Mapping[str, Accepted]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class BandRules:
-    """A policy for reflectance, as its kernels read it."""
+    """A policy for reflectance, as its kernel reads it."""
 
     tables: Tables
-    """Decides which bands of a pixel-date are used."""
+    """Which bands of a pixel-date are used, and why not."""
 
     reasons: tuple[str, ...]
-    """``fill``, then the reason of each of ``rules``."""
+    """``fill``, the reason of each rule, then of each band's nibble, then of each band's range."""
 
-    rules: NDArray[np.uint32]
-    """The same decision rule by rule, (R, 4), to count what each loses."""
-
-    whole: int
-    """Rules that drop every band; those after them drop their own."""
+    untested: frozenset[str]
+    """Reasons that nothing can be lost to: of bands whose nibble has no rule."""
 
 
 @dataclass(frozen=True)
@@ -159,13 +156,13 @@ class Policy(Settings):
             (_fill(state_layer), _fill(qc_layer)),
             _valid(stored),
         )
-        rows = _rows("state", 0, state)
-        rows += _rows("qc", 1, {name: qc[name] for name in qc if name not in BAND_FIELDS})
-        if ALL_BANDS in qc:
-            rows += [(f"qc.{ALL_BANDS}", rule(1, nibble, qc[ALL_BANDS])) for nibble in QC_BANDS]
-        whole = len(rows)
-        rows += _rows("qc", 1, {name: qc[name] for name in BAND_FIELDS if name in qc})
-        return BandRules(tables, ("fill", *(name for name, _ in rows)), _table(rows), whole)
+        whole = [f"state.{name}" for name in QUALITY_FIELDS["state"] if name in state]
+        whole += [f"qc.{name}" for name in bits if name in qc and name not in BAND_FIELDS]
+        whole += [f"qc.{ALL_BANDS}"] * (len(BANDS) if ALL_BANDS in qc else 0)
+        own = [f"qc.{name}" for name in BAND_FIELDS]
+        ranges = [f"range.{name}" for name in BANDS]
+        untested = frozenset(f"qc.{name}" for name in BAND_FIELDS if name not in qc)
+        return BandRules(tables, ("fill", *whole, *own, *ranges), untested)
 
     def ndvi(self) -> LayerRules:
         """The rules for NDVI, by the words vi and reliability."""

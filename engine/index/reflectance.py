@@ -4,8 +4,8 @@
 import xarray as xr
 
 from ...kernels.launch import namespace
-from ..sources.products import products
-from .composite import BANDS, ReflectanceSum
+from ..sources.products import BANDS, products
+from .composite import ReflectanceSum
 from .quality import Policy
 
 STANDARD = Policy()

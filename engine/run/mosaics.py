@@ -8,7 +8,8 @@ import numpy as np
 
 from ..index.composite import Partial
 from ..sources.grids import Lattice, Window
-from .partials import BANDS, read_partial
+from ..sources.products import BANDS
+from .partials import read_partial
 from .store import Store
 
 NAMES: Mapping[str, tuple[str, ...]] = {

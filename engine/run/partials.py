@@ -21,7 +21,7 @@ from ..sources.errors import GranuleError, told_beside
 from ..sources.geotiff import Form, read_geotiff, write_geotiff
 from ..sources.granules import Granule, read
 from ..sources.grids import Lattice, Window
-from ..sources.products import products
+from ..sources.products import BANDS, products
 from .blocks import PAGEABLE
 from .devices import marked, on_host
 from .store import Draft, Key, Store
@@ -34,9 +34,6 @@ ALGORITHM = 1
 
 BATCH = 4
 """Dates read and added at a time, where there is room: the kernel adds four in one pass."""
-
-BANDS = ("red", "nir", "blue", "green", "nir2", "swir1", "swir2")
-"""Bands of reflectance in their order."""
 
 LAYERS: Mapping[str, tuple[str, ...]] = {
     "reflectance": (*BANDS, "state", "qc"),

@@ -219,6 +219,9 @@ def products() -> Mapping[str, Product]:
     return MappingProxyType(known)
 
 
+BANDS = ("red", "nir", "blue", "green", "nir2", "swir1", "swir2")
+"""Bands of surface reflectance in the order b1 to b7 of MODIS."""
+
 QUALITY_FIELDS: Mapping[str, Mapping[str, tuple[int, int]]] = MappingProxyType(
     {
         word: MappingProxyType({field: (first, last) for field, (first, last) in fields.items()})

@@ -3,17 +3,20 @@
 
 from numba import boolean, float32, float64, int16, int32, int64, types, uint8, uint16, uint32
 
-from rsei.kernels import averaging, layers, quality, rules
+from rsei.kernels import averaging, layers, quality
 
 bands = (
     uint16[:, ::1],
     uint32[:, ::1],
     types.UniTuple(uint32, 2),
     types.UniTuple(uint32, 12),
+    uint32[:, ::1],
     int64,
     int64,
+    boolean,
     int32[:, ::1],
     uint8[:, ::1],
+    int64[:, ::1],
 )
 SIGNATURES = {
     quality._native: (int16[:, :, ::1], *bands),
@@ -26,11 +29,6 @@ SIGNATURES = {
         int32[::1],
         uint8[::1],
         int64[:, ::1],
-    ),
-    rules._census: (
-        *(uint16[:, ::1], uint32[:, ::1], boolean),
-        types.UniTuple(uint32, 2),
-        *(uint32[:, ::1], int64, int64[:, ::1]),
     ),
     averaging._means: (int32[::1], uint16[::1], float64, float64, float32[::1]),
 }

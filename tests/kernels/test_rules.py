@@ -7,7 +7,7 @@ import pytest
 from conftest import Home
 from numpy.typing import NDArray
 
-from rsei.kernels import layers, rules
+from rsei.kernels import layers
 from rsei.kernels.layers import NO_FILL
 from rsei.kernels.rules import rule
 
@@ -89,52 +89,16 @@ def test_two_words_of_other_types(home: Home, other_order: bool) -> None:
     assert home.get(lost).tolist() == oracles.first_reasons(fill, tests, in_range)
 
 
-@pytest.mark.parametrize("other_order", [False, True])
-def test_census_counts_the_first_reason(home: Home, other_order: bool) -> None:
-    rng = np.random.default_rng(13)
-    state = rng.integers(0, 2**16, (3, home.pixels), np.uint16)
-    qc = rng.integers(0, 2**32, (3, home.pixels), np.uint32)
-    state[:, 2:5], qc[:, 4:9] = 65535, 0xFFFFFFFF
-    whole = {(0, 1): {0, 3}, (8, 9): {0, 1, 2}, (15, 15): {1}}
-    own = {(2, 5): set(range(9)), (26, 29): {0, 15, 7}}
-    table = np.vstack([compiled(whole), compiled({(31, 31): {1}}, 1), compiled(own, 1)])
-    first, second = (home.put(one.byteswap() if other_order else one) for one in (state, qc))
-    fills = 65535, 0xFFFFFFFF
-    counted = rules.census((first, second), fills, table, 4, other_order)
-    lost = home.get(counted).tolist()
-    fill = (state == 65535) | (qc == 0xFFFFFFFF)
-    tests = [oracles.accepted(state, {bits: values}) for bits, values in whole.items()]
-    tests.append(oracles.accepted(qc, {(31, 31): {1}}))
-    *exact, left = oracles.first_reasons(fill, tests, np.ones(fill.shape, bool))
-    alive = ~fill & np.all(tests, axis=0)
-    exact[-1:] = [
-        int((alive & ~oracles.accepted(qc, {bits: values})).sum()) for bits, values in own.items()
-    ]
-    assert lost == exact
-    assert left == alive.sum()
-    assert all(lost)
-
-
 def test_values_that_a_set_cannot_tell_apart() -> None:
     with pytest.raises(ValueError, match=r"values of 0 to 30, found \[1, 31\]"):
         rule(0, (0, 7), {1, 31})
     assert rule(0, (0, 4), {31})[3] == 1 << 31
 
 
-@pytest.mark.parametrize(("word", "bits"), [(0, (0, 4)), (1, (16, 19)), (1, (0, 7))])
-def test_fields_that_a_half_cannot_hold(word: int, bits: tuple[int, int]) -> None:
-    words = np.zeros((1, 1), np.uint16), np.zeros((1, 1), np.uint32)
-    table = np.array([rule(word, bits, {0})], np.uint32)
-    with pytest.raises(ValueError, match=f"found bits {bits[0]} to {bits[1]} of word {word}"):
-        rules.census(words, (65535, 0xFFFFFFFF), table, 1)
-
-
 def test_more_reasons_than_a_block_counts_are_refused() -> None:
     """Beyond its shared memory a GPU would write into whatever is there."""
     many = np.array([rule(0, (0, 0), {0})] * 64, np.uint32)
     word = np.zeros((1, 3), np.uint16)
-    with pytest.raises(ValueError, match="expected at most 64 reasons, found 65"):
-        rules.census((word, word.astype(np.uint32)), (1, 1), many, 64)
     policy = (NO_FILL, 1, 1), many[:62], (0, 1, 0, 1)
     nothing = np.zeros(3, np.int32), np.zeros(3, np.uint8)
     with pytest.raises(ValueError, match="expected at most 64 reasons, found 65"):

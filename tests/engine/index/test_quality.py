@@ -5,8 +5,10 @@ import pytest
 from oracles_quality import field
 from pydantic import ValidationError
 
-from rsei.engine.index.quality import PRESETS, QUALITY_FIELDS, Policy
+from rsei.engine.index.quality import BAND_FIELDS, PRESETS, QUALITY_FIELDS, Policy
 from rsei.engine.sources.errors import StudyError
+from rsei.engine.sources.products import BANDS
+from rsei.kernels.rules import SHIFT
 from rsei.kernels.tables import QC_BANDS, QC_ENDS, STATE_GROUPS
 
 CLEAR = 0b01 << 3  # land; every other field 0
@@ -59,14 +61,36 @@ def test_a_table_replaces_its_layer_alone() -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_reasons_stand_in_the_order_of_the_bits(preset: str) -> None:
     rules = Policy.model_validate({"preset": preset}).bands()
-    assert len(rules.reasons) == 1 + len(rules.rules)
-    own = [f"qc.b{n}" for n in range(1, 8)] if preset != "lenient" else []
-    assert list(rules.reasons[1 + rules.whole :]) == own
+    whole = len(rules.tables.rules)
+    assert len(rules.reasons) == rules.tables.reasons == 1 + whole + 2 * 7
+    own = [f"qc.b{n}" for n in range(1, 8)]
+    assert list(rules.reasons[1 + whole : 8 + whole]) == own
+    assert list(rules.reasons[8 + whole :]) == [f"range.{name}" for name in BANDS]
+    assert rules.untested == (frozenset(own) if preset == "lenient" else frozenset())
     order = [f"state.{name}" for name in QUALITY_FIELDS["state"]]
     order += ["qc.modland", "qc.atmospheric", "qc.adjacency", "qc.all_bands"]
-    places = [order.index(reason) for reason in rules.reasons[1 : 1 + rules.whole]]
+    places = [order.index(reason) for reason in rules.reasons[1 : 1 + whole]]
     assert places == sorted(places)
     assert rules.reasons.count("qc.all_bands") == (7 if preset == "strict" else 0)
+
+
+@pytest.mark.parametrize("word", ["state", "qc"])
+def test_fields_are_listed_by_their_bits(word: str) -> None:
+    """The rules are sorted by bits, and their reasons are named in the order of the list."""
+    whole = [bits for bits in QUALITY_FIELDS[word].values() if bits not in QC_BANDS]
+    assert whole == sorted(whole)
+
+
+@pytest.mark.parametrize("word", ["state", "qc"])
+def test_each_rule_has_its_reason(word: str) -> None:
+    for name, (first, _) in QUALITY_FIELDS[word].items():
+        rules = Policy.model_validate({"fields": {"state": {}, "qc": {}, word: {name: [1]}}})
+        found = rules.bands()
+        if name in BAND_FIELDS:
+            assert not len(found.tables.rules)
+            continue
+        assert found.reasons[1] == f"{word}.{name}"
+        assert found.tables.rules[0, SHIFT] == first
 
 
 def test_every_field_lies_in_one_table() -> None:
