@@ -5,6 +5,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -13,6 +14,7 @@ from distributed.client import FutureCancelledError
 from distributed.core import Status
 
 from ..sources.errors import MachineError
+from ..sources.headers import State, state_of
 from .answers import remotely
 from .batches import Batch, Stream
 from .cluster import Failed, TaskError
@@ -57,9 +59,21 @@ class Workers:
         """What came of each task, as they end.
 
         A task whose worker died is tried again among the others, and then alone: what dies then
-        is its own fault, not a neighbour's. Raises MachineError where the cluster is lost.
+        is its own fault, not a neighbour's. Where it was committed before the worker died, it is
+        done and not found done. Raises MachineError where the cluster is lost.
         """
-        lost: Counter[str] = Counter()
+        tasks, lost = list(tasks), Counter[str]()
+        before = {_label(task): _mark(task, store) for task in tasks}
+        for one in self._tried(tasks, lost, store, stop):
+            label = _label(one.task)
+            if isinstance(one, Done) and lost[label] and _mark(one.task, store) != before[label]:
+                one = replace(one, fresh=True)
+            yield one
+
+    def _tried(
+        self, tasks: list[Task], lost: Counter[str], store: Store, stop: Stop
+    ) -> Iterator[Done | Failed]:
+        """What came of each task; ``lost`` counts the workers that each has lost."""
         alone: list[Task] = []
         stream = Stream(tasks, lambda: AHEAD * self.threads)
         for batch, future in self._ended(stream, store, stop, None):
@@ -199,6 +213,11 @@ def _begun(dask_worker: Any) -> list[str]:
 
 def _label(task: Task) -> str:
     return f"{task.stage} {task.name}"
+
+
+def _mark(task: Task, store: Store) -> State:
+    """What tells whether the marker of a task is the one that it was."""
+    return state_of(store.marker_path(task.stage, task.name))
 
 
 def _poison() -> TaskError:

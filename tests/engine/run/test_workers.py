@@ -18,6 +18,7 @@ from distributed import Nanny
 from faulty_tasks import RELEASED, Faulty, Killer, Unreadable, waiting
 from run_hashes import hashes
 
+from rsei.engine.run.batches import Stream
 from rsei.engine.run.cluster import Alone, Crew, Failed, TaskError, crew
 from rsei.engine.run.clusters import profiled
 from rsei.engine.run.orders import RunOptions, Stop
@@ -135,6 +136,27 @@ def test_a_stop_lets_the_tasks_at_hand_end(
     assert 1 <= len(found) <= 4 and all(isinstance(one, Done) for one in found)
     # one that ends at this very moment is committed, and not told
     assert len(found) <= len(list(store.markers())) <= 4
+
+
+def test_what_a_worker_ended_before_it_died_is_done_and_not_found_done(
+    pair: Crew, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rsei.engine.run import workers
+
+    def together(tasks: list[Any], slots: Any) -> Stream:
+        stream = Stream(tasks, lambda: 1)
+        stream.seconds = 0.0
+        return stream
+
+    monkeypatch.setattr(workers, "Stream", together)
+    names = ("made", "too")
+    (early,) = Alone().each([Faulty("early")], store, Stop())
+    tasks = [Faulty("early"), *map(Faulty, names), Faulty("unlucky", "kill", times=1)]
+    found = outcomes(pair, tasks, store)
+    assert isinstance(early, Done) and early.fresh and errors(found) == {}
+    fresh = {name: isinstance(one, Done) and one.fresh for name, one in found.items()}
+    assert fresh == {"early": False, "made": True, "too": True, "unlucky": True}
+    assert [task.tries(store) for task in tasks] == [1, 1, 1, 2]
 
 
 def test_a_second_wish_and_one_before_the_first_task_interrupt() -> None:
