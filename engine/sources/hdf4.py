@@ -20,25 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...kernels.launch import cores
-from .descriptors import (
-    ELEMENT_LIMIT,
-    SPECIAL,
-    VDATA_HEADER,
-    Descriptors,
-    Value,
-    Vgroup,
-    reading,
-)
+from .descriptors import ELEMENT_LIMIT, SPECIAL, reading
 from .errors import GranuleError
 from .grids import Window
 from .hdf4_library import LIBRARY
 from .sds import Chunks, Dataset, Stored, datasets, layout
+from .vsets import VDATA_HEADER, Value, Vgroup, Vsets
 
 EXPANSION = 1032
 """Deflate cannot make more bytes than this from one. Source: zlib, technical details."""
 
 
-class HDF4File(Descriptors):
+class HDF4File(Vsets):
     """An open HDF4 file: attributes and arrays by name. Reading is safe from several threads."""
 
     def __init__(self, path: Path):

@@ -13,17 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from .descriptors import (
-    CHUNKED,
-    COMPRESSED,
-    ELEMENT_LIMIT,
-    LIKE,
-    VDATA_HEADER,
-    Descriptors,
-    Object,
-    Vgroup,
-    number_type,
-)
+from .descriptors import CHUNKED, COMPRESSED, ELEMENT_LIMIT, Descriptors, Object
+from .vsets import LIKE, VDATA_HEADER, Vgroup, Vsets, number_type
 
 NUMERIC_DATA_GROUP, DIMENSIONS, DATA, STREAM = 720, 701, 702, 40
 """Tags of an SDS: the list of its parts, its shape, its values, and compressed values."""
@@ -88,7 +79,7 @@ class Dataset:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def datasets(file: Descriptors) -> Mapping[str, Dataset]:
+def datasets(file: Vsets) -> Mapping[str, Dataset]:
     """Every SDS by name; of several of one name, the first, as the HDF4 library does."""
     found: dict[str, Dataset] = {}
     for group in file.vgroups.values():
