@@ -7,12 +7,10 @@ them.
 
 import logging
 import os
-import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
-from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -27,27 +25,16 @@ from .grids import Window
 from .headers import Headers, state_of
 from .headings import read_elsewhere
 from .lattices import Lattices
-from .located import Format, Located, Name, Source, name_of
-from .products import Layer, Product, products
+from .located import Located, Name, Source, name_of
+from .locating import each_located
+from .products import Layer, products
 
 __all__ = ["BadGranule", "Catalogue", "Granule", "catalogue", "read"]
 
 LOG = logging.getLogger(__name__)
 
-LOCATORS: Mapping[Format, Callable[[Path, Name, Product], list[Located]]] = {
-    "hdf4": eos.locate,
-    "geotiff": layerfiles.locate,
-    "netcdf": netcdf.locate,
-}
-
-READERS = 8
-"""Files whose metadata is read at the same time where the disk is waited for."""
-
 MANY = 3000
 """Headers for which a process of its own is worth its start, a second."""
-
-SAMPLE = 64
-"""Files by which it is seen whether the disk is waited for."""
 
 
 def files_below(folder: Path) -> Iterator[Path]:
@@ -148,36 +135,6 @@ def _remembered(
             found[place] = headers.find(*named[place], states[place])
     read_here([place for place, one in enumerate(found) if one is None])
     return (one for one in found if one is not None)
-
-
-def each_located(named: Sequence[tuple[Path, Name]]) -> Iterator[list[Located] | BadGranule]:
-    """What each file holds, in their order.
-
-    In threads only where the disk is waited for: else they wait for each other, half as long again.
-    """
-    begun, spent = time.perf_counter(), time.thread_time()
-    yield from [located(*one) for one in named[:SAMPLE]]
-    rest = named[SAMPLE:]
-    if time.perf_counter() - begun < 2 * (time.thread_time() - spent):
-        yield from starmap(located, rest)
-    else:
-        with ThreadPoolExecutor(READERS) as readers:
-            yield from readers.map(located, *zip(*rest))
-
-
-def located(path: Path, name: Name) -> list[Located] | BadGranule:
-    """What a file holds, or what is wrong with it."""
-    product = products()[name.product]
-    try:
-        if name.collection is not None and name.collection not in product.collections:
-            known = " or ".join(product.collections)
-            raise GranuleError(
-                f"{path}: expected collection {known} of {name.product}, found {name.collection}; "
-                "add it to the product table if its layers are the same"
-            )
-        return LOCATORS[name.format](path, name, product)
-    except InputError as error:
-        return BadGranule(path, str(error))
 
 
 def _one_collection(found: Sequence[Located], collection: str) -> None:

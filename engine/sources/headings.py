@@ -11,8 +11,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from .catalogues import BadGranule
 from .headers import Headers, state_of
 from .located import name_of
+from .locating import each_located
 
 COMMAND = (sys.executable, "-P", "-m", __name__)
 """What starts a process."""
@@ -38,8 +40,6 @@ def read_elsewhere(paths: Sequence[Path], headers: Headers) -> bytes:
 
 def main() -> None:
     """Answer one request."""
-    from .granules import BadGranule, each_located
-
     request = json.load(sys.stdin.buffer)
     headers = Headers(Path(request["folder"]))
     paths = [headers.folder / file for file in request["files"]]

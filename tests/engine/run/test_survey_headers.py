@@ -17,7 +17,7 @@ from rsei.engine.run.study import Study
 from rsei.engine.run.survey import survey
 from rsei.engine.run.upkeep import HEADERS, verification
 from rsei.engine.sources import eos, headers
-from rsei.engine.sources.granules import LOCATORS
+from rsei.engine.sources.locating import LOCATORS
 
 
 @pytest.fixture(scope="module")

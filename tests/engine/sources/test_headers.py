@@ -19,7 +19,7 @@ import pytest
 from appeears_files import appeears
 from granule_files import write_granule
 
-from rsei.engine.sources import granules, headers, headings
+from rsei.engine.sources import granules, headers, headings, locating
 from rsei.engine.sources.granules import catalogue
 from rsei.engine.sources.headers import SETTLED, Headers
 
@@ -36,8 +36,8 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return locate
 
-    for form, read in granules.LOCATORS.items():
-        monkeypatch.setitem(granules.LOCATORS, form, counted(read))
+    for form, read in locating.LOCATORS.items():
+        monkeypatch.setitem(locating.LOCATORS, form, counted(read))
     return names
 
 
