@@ -16,17 +16,14 @@ class RunTables(Mapping[str, pd.DataFrame]):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._pixels: dict[str, pd.DataFrame] = {}
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         """The table; raises KeyError where the run has none of that name."""
         if name not in self:
             raise KeyError(name)
         path = self._path(name)
-        if TABLES[name].suffix == "parquet":  # may have a row a pixel: kept no longer than this
-            if name not in self._pixels:
-                self._pixels[name] = with_text_epochs(read(path, name))
-            return self._pixels[name]
+        if TABLES[name].suffix == "parquet":  # may have a row a pixel: never kept
+            return with_text_epochs(read(path, name))
         found = path.stat()
         return _read_once(path, name, found.st_mtime_ns, found.st_size)
 

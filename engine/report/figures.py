@@ -81,11 +81,16 @@ def _rings(findings: Findings, site: Site) -> Figure:
     return figures_mines.rings(_of(findings, "rings", site), fits, breaks, _title(site))
 
 
+def _driver_maps(findings: Findings, site: Site) -> Figure | None:
+    table = findings.pixels("drivers", site.name)
+    return None if table is None else figures_drivers.driver_maps(table, _title(site))
+
+
 def _explained(findings: Findings, site: Site) -> Figure:
     return figures_drivers.explained(
         findings.of("correlation", site.name),
-        findings.of("drivers", site.name),
-        findings.of("predictions", site.name),
+        findings.pixels("drivers", site.name),
+        findings.pixels("predictions", site.name),
         findings.of("importance", site.name),
         findings.of("forest", site.name),
         _title(site),
@@ -221,9 +226,7 @@ OF_AN_AREA = (
         "Maps of the drivers",
         "Maps of RSEI and of each driver on the drivers' grid.",
         ("drivers",),
-        lambda findings, site: figures_drivers.driver_maps(
-            _of(findings, "drivers", site), _title(site)
-        ),
+        _driver_maps,
         pictures=True,
     ),
     Sketch(
@@ -286,14 +289,14 @@ OF_THE_RUN = (
 def of_an_area(findings: Findings, site: Site, kinds: Sequence[str] = KINDS) -> Iterator[Drawn]:
     """The figures that the tables of an area allow."""
     for sketch in OF_AN_AREA:
-        if all(findings.of(name, site.name) is not None for name in sketch.needs):
+        if all(findings.has(name, site.name) for name in sketch.needs):
             yield from _drawn(sketch, sketch.draw(findings, site), kinds)  # type: ignore[call-arg]
 
 
 def of_the_run(findings: Findings, kinds: Sequence[str] = KINDS) -> Iterator[Drawn]:
     """The figures that the tables of the run allow."""
     for sketch in OF_THE_RUN:
-        if all(findings.of(name) is not None for name in sketch.needs):
+        if all(findings.has(name) for name in sketch.needs):
             yield from _drawn(sketch, sketch.draw(findings), kinds)  # type: ignore[call-arg]
 
 

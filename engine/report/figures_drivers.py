@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Figures of what explains the index: drivers, correlations, the forest and its ranking."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from matplotlib.image import AxesImage
 
 from ..sources.areas import slug
+from .maps import seen
+from .meshes import Floats, Mesh
+from .percentiles import Percentiles
+from .pixels import PixelTable, joined
 from .style import (
     DRIVER_MAP,
     FAINT,
@@ -23,7 +27,6 @@ from .style import (
     Look,
     drawable,
     figure,
-    percent_limits,
     styled,
 )
 
@@ -41,6 +44,9 @@ DRIVERS = {
 }
 """The drivers, their names in figures, and their units."""
 
+FINER = 2
+"""Pixels of a map of many to one of its picture's: a reader cannot see that there were more."""
+
 
 def label(driver: str) -> str:
     """A driver's name in figures; an unknown one keeps its own.
@@ -51,29 +57,26 @@ def label(driver: str) -> str:
     return DRIVERS.get(driver, (driver, ""))[0]
 
 
-def driver_maps(table: pd.DataFrame, title: str = "") -> Figure:
+def driver_maps(table: PixelTable, title: str = "") -> Figure:
     """A map of each driver on the drivers' grid, and of the index on it."""
-    names = [n for n in ("rsei", *DRIVERS) if n in table and table[n].notna().any()]
     columns = 4
-    rows = -(-len(names) // columns)
-    grids = {name: gridded(table, name) for name in names}
-    height, width = next(iter(grids.values())).shape
+    panel = TWO_COLUMNS / columns
+    mesh, grids, limits = _measured(table, ("rsei", *DRIVERS), FINER * seen(panel))
+    height, width = mesh.shape
+    rows = -(-len(grids) // columns)
     with styled():
-        panel = TWO_COLUMNS / columns
         drawing = figure(TWO_COLUMNS, rows * (panel * min(height / width, 1.6) + 0.55) + 0.3)
         panels = drawing.subplots(rows, columns, squeeze=False)
-        for axes in panels.flat[len(names) :]:
+        for axes in panels.flat[len(grids) :]:
             axes.set_axis_off()
-        for axes, name in zip(panels.flat, names):
-            low, high = (0.0, 1.0) if name == "rsei" else percent_limits(grids[name])
+        for axes, (name, grid) in zip(panels.flat, grids.items()):
+            low, high = (0.0, 1.0) if name == "rsei" else limits[name]
             look: Look = {
                 "cmap": RSEI_MAP if name == "rsei" else DRIVER_MAP,
                 "vmin": low,
                 "vmax": high,
             }
-            drawn = axes.imshow(grids[name], interpolation="nearest", **look)
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set_visible(False)
+            drawn = mesh.drawn(axes, grid, interpolation="nearest", **look)
             what, unit = ("RSEI", "") if name == "rsei" else DRIVERS[name]
             axes.set_title(f"{what}, {unit}" if unit else what)
             bar = drawing.colorbar(drawn, ax=axes, location="bottom", shrink=0.85, aspect=16)
@@ -86,34 +89,32 @@ def driver_maps(table: pd.DataFrame, title: str = "") -> Figure:
     return drawing
 
 
-def gridded(table: pd.DataFrame, name: str) -> NDArray[np.float64]:
-    """The rows of a table of pixels as a raster, north up, NaN where there is no row."""
-    xs, x = np.unique(table["x"].to_numpy(float), return_inverse=True)
-    ys, y = np.unique(table["y"].to_numpy(float), return_inverse=True)
-    step = min((float(np.diff(at).min()) for at in (xs, ys) if len(at) > 1), default=1.0)
-    columns = np.rint((xs - xs[0]) / step).astype(int)
-    rows = np.rint((ys[-1] - ys) / step).astype(int)
-    raster = np.full((rows.max() + 1, columns.max() + 1), np.nan)
-    raster[rows[y], columns[x]] = table[name].to_numpy(float)
-    return raster
+def _measured(
+    table: PixelTable, names: Sequence[str], most: int
+) -> tuple[Mesh, dict[str, Floats], dict[str, tuple[float, float]]]:
+    """Rasters of those columns that have a value, and the limits of their colours."""
+    mesh, grids = Mesh.of(table.parts(["x", "y"]), most), dict[str, Floats]()
+    values = Percentiles(names)
+    for _ in mesh.laid(values.seen(table.parts(["x", "y", *names])), names, grids):
+        pass
+    known = {name: grids[name] for name in names if values.counts[name].any()}
+    return mesh, known, values.limits(table.parts(names))
 
 
 def explained(
     correlation: pd.DataFrame | None,
-    table: pd.DataFrame | None,
-    predictions: pd.DataFrame | None,
+    table: PixelTable | None,
+    predictions: PixelTable | None,
     importance: pd.DataFrame | None,
     scores: pd.DataFrame | None = None,
     title: str = "",
 ) -> Figure:
     """Correlations, observed against predicted, the predicted map, and importance: what exists."""
-    joined = None
-    if table is not None and predictions is not None:
-        joined = table.merge(predictions, on=["x", "y"], suffixes=("", "_forest"))
+    both = (table, predictions) if table is not None and predictions is not None else None
     parts = [
         ("correlation", correlation),
-        ("scatter", joined),
-        ("map", joined),
+        ("scatter", both),
+        ("map", predictions if both else None),
         ("importance", importance),
     ]
     held = [name for name, rows in parts if rows is not None]
@@ -127,17 +128,22 @@ def explained(
                 _correlations(axes, correlation)
             elif name == "importance" and importance is not None:
                 _importance(axes, importance)
-            elif name == "scatter" and joined is not None:
-                _scatter(axes, joined, scores)
-            elif joined is not None:
-                drawn = axes.imshow(gridded(joined, "predicted"), cmap=RSEI_MAP, vmin=0, vmax=1)
-                axes.set(xticks=[], yticks=[])
-                axes.spines[:].set_visible(False)
+            elif name == "scatter" and both is not None:
+                _scatter(axes, *both, scores)
+            elif predictions is not None:
+                drawn = _predicted(axes, predictions)
                 drawing.colorbar(drawn, ax=axes, shrink=0.8, aspect=16).set_label("RSEI, predicted")
             axes.set_title(letter, loc="left", fontweight="bold")
         if title:
             drawing.suptitle(title, fontsize=9.5)
     return drawing
+
+
+def _predicted(axes: Axes, predictions: PixelTable) -> AxesImage:
+    """A map of what the forest predicts."""
+    mesh = Mesh.of(predictions.parts(["x", "y"]), FINER * seen(TWO_COLUMNS / 2))
+    raster = mesh.averaged(predictions.parts(["x", "y", "predicted"]), "predicted")
+    return mesh.drawn(axes, raster, cmap=RSEI_MAP, vmin=0, vmax=1)
 
 
 def _correlations(axes: Axes, table: pd.DataFrame) -> None:
@@ -155,11 +161,10 @@ def _correlations(axes: Axes, table: pd.DataFrame) -> None:
     axes.tick_params(axis="y", length=0)
 
 
-def _scatter(axes: Axes, table: pd.DataFrame, scores: pd.DataFrame | None) -> None:
-    rows = table[table["split"] == "valid"].dropna(subset=["rsei", "predicted"])
-    seen, told = rows["rsei"].astype(float), rows["predicted"].astype(float)
-    axes.hexbin(seen, told, gridsize=45, cmap=DRIVER_MAP, mincnt=1, lw=0)
-    ends = np.array([min(seen.min(), told.min()), max(seen.max(), told.max())])
+def _scatter(
+    axes: Axes, table: PixelTable, predictions: PixelTable, scores: pd.DataFrame | None
+) -> None:
+    ends = _hexagons(axes, lambda: _validated(table, predictions))
     axes.plot(ends, ends, color=MINES, lw=1, ls="--", label="1 : 1")
     axes.set(xlabel="RSEI, validation pixels", ylabel="RSEI, predicted", aspect="equal")
     if scores is not None:
@@ -169,6 +174,38 @@ def _scatter(axes: Axes, table: pd.DataFrame, scores: pd.DataFrame | None) -> No
             text += f"\nR² by blocks {one['r2_block']:.3f}"
         axes.text(0.03, 0.97, text, va="top", fontsize=7, transform=axes.transAxes)
     axes.legend(loc="lower right")
+
+
+def _validated(table: PixelTable, predictions: PixelTable) -> Iterator[tuple[Floats, Floats]]:
+    """RSEI of the validation pixels, and what the forest predicts there, part by part."""
+    rows = (part[part["split"] == "valid"] for part in table.parts(["x", "y", "rsei", "split"]))
+    some = (part[["x", "y", "rsei"]] for part in rows if len(part))
+    for part in joined(some, predictions.parts(["x", "y", "predicted"])):
+        known = part.dropna()
+        if len(known):
+            yield known["rsei"].to_numpy(float), known["predicted"].to_numpy(float)
+
+
+def _hexagons(axes: Axes, pairs: Callable[[], Iterator[tuple[Floats, Floats]]]) -> Floats:
+    """Draw how many points lie in each hexagon, (x, y) part by part; returns least and greatest."""
+    ends = np.array([[(one.min(), one.max()) for one in pair] for pair in pairs()])
+    (left, bottom), (right, top) = ends[..., 0].min(axis=0), ends[..., 1].max(axis=0)
+    look: Look = {"gridsize": 45, "extent": (*_apart(left, right), *_apart(bottom, top))}
+    aside, counts = Figure().subplots(), np.zeros(1)
+    for pair in pairs():
+        found = aside.hexbin(*pair, mincnt=0, **look)
+        counts = counts + np.asarray(found.get_array())
+        found.remove()
+    centres, some = found.get_offsets()[counts > 0].T, counts[counts > 0]
+    look |= {"C": some, "reduce_C_function": np.sum, "mincnt": 1}
+    axes.hexbin(*centres, cmap=DRIVER_MAP, lw=0, **look)
+    return np.array([min(left, bottom), max(right, top)])
+
+
+def _apart(low: float, high: float) -> tuple[float, float]:
+    """Two limits, moved from each other by a tenth where they are the same, as matplotlib does."""
+    wider = 0.0 if high > low else 0.1 * abs(low) or 0.1
+    return low - wider, high + wider
 
 
 def _importance(axes: Axes, table: pd.DataFrame) -> None:

@@ -24,6 +24,8 @@ from ..sources.grids import LONLAT, SINUSOIDAL, carrier
 from ..sources.rasterfiles import opened_tiff
 from ..sources.vectors import read as read_vectors
 from .contents import RunTables
+from .pixels import PixelTable
+from .tables import TABLES
 
 DENSE = 200
 """Parts of a boundary's extent between two points of its outline once it is in degrees."""
@@ -190,6 +192,19 @@ class Findings:
     def tables(self) -> Mapping[str, pd.DataFrame]:
         """The tables that the run has, by name; epochs are text, as some are ``all``."""
         return RunTables(self.folder)
+
+    def has(self, name: str, area: str | None = None) -> bool:
+        """Whether a table has any rows, of one area if one is named."""
+        if TABLES[name].suffix == "parquet":
+            return self.pixels(name, area) is not None
+        return self.of(name, area) is not None
+
+    def pixels(self, name: str, area: str | None = None) -> PixelTable | None:
+        """A table with a row a pixel, which is read part by part; None where there are none."""
+        if name not in self.tables:
+            return None
+        table = PixelTable(self.folder / TABLES[name].file, area)
+        return table if table else None
 
     def of(self, name: str, area: str | None = None) -> pd.DataFrame | None:
         """The rows of a table, of one area if one is named; None where there are none."""

@@ -150,15 +150,6 @@ def saved(drawing: Figure, kind: str) -> bytes:
     return buffer.getvalue()
 
 
-def percent_limits(values: NDArray[Any], reach: float = 1.0) -> tuple[float, float]:
-    """Limits of a colour scale that the ``reach`` percent of either end may leave."""
-    known = values[np.isfinite(values)]
-    if not known.size:
-        return 0.0, 1.0
-    low, high = np.percentile(known, [reach, 100 - reach])
-    return (float(low), float(high)) if high > low else (float(low) - 0.5, float(high) + 0.5)
-
-
 def reach(values: NDArray[Any], least: float = 0.05) -> float:
     """The greatest change that has a colour of its own: a percent of the pixels may leave it."""
     known = np.abs(values[np.isfinite(values)])

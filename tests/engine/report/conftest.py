@@ -18,6 +18,8 @@ from rsei.engine.report import figures
 from rsei.engine.report.contents import with_text_epochs
 from rsei.engine.report.findings import Findings, Site
 from rsei.engine.report.page import page
+from rsei.engine.report.tables import TABLES
+from rsei.engine.report.tabular import write
 from rsei.engine.run import reporting
 from rsei.engine.run.store import Store
 from rsei.engine.sources.geotiff import Form, read_geotiff, window_in, write_cog
@@ -48,7 +50,7 @@ def findings(folder: Path) -> Findings:
 
 
 @pytest.fixture(scope="session")
-def full(findings: Findings) -> Findings:
+def full(findings: Findings, tmp_path_factory: pytest.TempPathFactory) -> Findings:
     """The same, with every table of areas and mines."""
     site = findings.sites[0]
     stack, crs = stacked(findings), "OGC:CRS84"
@@ -66,8 +68,12 @@ def full(findings: Findings) -> Findings:
     found["size_classes"] = mines.size_classes(found["mines"])
     found["contrast"] = change.contrast(found["series"])
     tables = {name: with_text_epochs(table) for name, table in found.items()}
-    more = Findings(findings.folder, findings.record, (site,))
+    more = Findings(tmp_path_factory.mktemp("full"), findings.record, (site,))
     vars(more)["tables"] = {**findings.tables, **tables, **drivers(stack)}
+    (more.folder / "tables").mkdir()
+    for name in ("drivers", "predictions"):
+        rows = more.tables[name].reindex(columns=TABLES[name].names)
+        write(more.folder / TABLES[name].file, name, rows)
     return more
 
 

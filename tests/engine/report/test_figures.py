@@ -136,17 +136,3 @@ def test_the_same_figure_has_the_same_bytes(findings: Findings) -> None:
 def test_a_name_without_letters_in_the_font_is_replaced() -> None:
     assert drawable("Huángshí", "x") == "Huángshí"
     assert drawable("黄石", "huangshi") == "huangshi"
-
-
-def test_rows_become_the_raster_they_came_from() -> None:
-    rng = np.random.default_rng(3)
-    raster = rng.random((5, 7))
-    rows, columns = np.mgrid[0:5, 0:7]
-    table = pd.DataFrame(
-        {"x": columns.reshape(-1) * 1000.0, "y": -rows.reshape(-1) * 1000.0}
-    ).assign(value=raster.reshape(-1))
-    kept = table.sample(frac=0.8, random_state=1)
-    found = figures_drivers.gridded(kept, "value")
-    there = np.isfinite(found)
-    assert there.sum() == len(kept)
-    np.testing.assert_array_equal(found[there], raster[there])
