@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .launch import device
-from .rules import ACCEPTED, MASK, SHIFT, WORD
+from .rules import SHIFT, WORD, keep, lane_holds
 from .tables import BANDS, OWN
 
 TWO, SIXTEEN, THIRTY = np.uint32(2), np.uint32(16), np.uint32(30)
@@ -46,32 +46,9 @@ def half_of(word: int, bit: int) -> Any:
 
 
 @device
-def half_holds(half: Any, shift: Any, mask: Any, accepted: Any) -> Any:
-    """1 in the lowest bit where a field of up to four bits is accepted; other bits mean nothing.
-
-    >>> int(half_holds(*np.array([0b1100, 2, 3, 0b1000], np.uint16))) & 1
-    1
-    """
-    # Shifts that are seen to be below 16 stay in lanes of 16 bits: more than twice as fast.
-    value = np.uint16(np.uint16(half >> np.uint16(shift & FIFTEEN)) & mask)
-    return np.uint16(accepted >> np.uint16(value & FIFTEEN))
-
-
-@device
 def nibble_holds(alive: Any, half: Any, shift: int, accepted: Any) -> Any:
     """``alive``, 1 or 0, where the nibble at a constant ``shift`` is accepted, or else 0."""
-    return np.uint16(alive & half_holds(half, np.uint16(shift), FIFTEEN, accepted))
-
-
-@device
-def keep_whole(alive: Any, half: Any, bit: int, rule: Any) -> Any:
-    """Drop from ``alive``, (n,), the pixels whose ``half``, (n,), breaks ``rule``; the rest."""
-    shift, mask, accepted = np.uint16(bit), np.uint16(rule[MASK]), np.uint16(rule[ACCEPTED])
-    left = np.uint16(0)  # a chunk has fewer pixels than 16 bits count
-    for x in range(alive.size):
-        alive[x] = np.uint16(alive[x] & half_holds(half[x], shift, mask, accepted))
-        left = np.uint16(left + alive[x])
-    return left
+    return np.uint16(alive & lane_holds(half, np.uint16(shift), FIFTEEN, accepted))
 
 
 @device
@@ -123,7 +100,7 @@ def judge(parts: Any, alive: Any, tables: Any, rules: Any, bands: Any, lost: Any
     lost[0] += alive.size - left
     for r in range(rules.shape[0]):
         which, bit = half_of(rules[r, WORD], rules[r, SHIFT])
-        still = keep_whole(alive, parts[which], bit, rules[r])
+        still = keep(alive, parts[which], bit, rules[r])
         lost[r + 1] += left - still
         left = still
     passed = keep_bands(alive, parts[1], parts[2], tables, bands)

@@ -11,6 +11,7 @@ from .launch import CHUNK, Kernel, chunks, cpu_loop, device, gpu_grid, namespace
 from .rules import (
     LANES,
     MOST_REASONS,
+    SHIFT,
     WORD,
     added_up,
     digits,
@@ -24,20 +25,11 @@ NO_FILL = -(1 << 31)
 
 
 @device
-def turned(row: Any) -> Any:
-    """A copy of ``row``, (n,), with the two bytes of each value exchanged; of single ones as is."""
-    out = np.empty_like(row)
-    for x in range(row.size):
-        out[x] = row.dtype.type(swapped(np.uint16(row[x]))) if row.itemsize == 2 else row[x]
-    return out
-
-
-@device
-def held(values: Any, t: int, n: int, other: bool) -> Any:
-    """What ``values``, (T, N), holds at (t, n); ``other``: its two bytes, if two, are exchanged."""
-    if other and values.itemsize == 2:
-        return values.dtype.type(swapped(np.uint16(values[t, n])))
-    return values[t, n]
+def held(row: Any, x: int, other: bool) -> Any:
+    """What ``row``, (n,), holds at ``x``; ``other``: its two bytes, if two, are exchanged."""
+    if other and row.itemsize == 2:
+        return row.dtype.type(swapped(np.uint16(row[x])))
+    return row[x]
 
 
 @cpu_loop
@@ -58,35 +50,35 @@ def _layer_cpu(
 ) -> None:
     own = lost[begin // CHUNK]  # a row for each chunk: no two threads write the same one
     size = end - begin
-    words = np.empty((2, size), np.uint32)
-    alive = np.empty(size, np.uint32)
+    words = np.empty((2, size), np.uint16)
+    alive = np.empty(size, np.uint16)
     gate_fill, a_fill, b_fill = np.int32(fills[0]), np.int32(fills[1]), np.int32(fills[2])
     lowest, highest = np.int32(ranges[0]), np.int32(ranges[1])
     low, high = np.int32(ranges[2]), np.int32(ranges[3])
     for t in range(stored.shape[0]):
         values, keys = stored[t, begin:end], gate[t, begin:end]
         a, b = first[t, begin:end], second[t, begin:end]
-        if other:
-            values, keys, a, b = turned(values), turned(keys), turned(a), turned(b)
-        left = np.uint32(0)
+        left = np.uint16(0)
         for x in range(size):
-            empty = (keys[x] == gate_fill) | (a[x] == a_fill) | (b[x] == b_fill)
-            words[0, x], words[1, x] = digits(a[x]), digits(b[x])
-            alive[x] = np.uint32(not empty)
-            left = np.uint32(left + alive[x])
+            key = np.int32(held(keys, x, other))
+            p, q = held(a, x, other), held(b, x, other)
+            empty = (key == gate_fill) | (p == a_fill) | (q == b_fill)
+            words[0, x], words[1, x] = np.uint16(p), np.uint16(q)
+            alive[x] = np.uint16(not empty)
+            left = np.uint16(left + alive[x])
         own[0] += size - left
         for r in range(rules.shape[0]):
-            before, left = left, keep(alive, words[rules[r, WORD]], rules[r])
+            before, left = left, keep(alive, words[rules[r, WORD]], rules[r, SHIFT], rules[r])
             own[r + 1] += before - left
-        used = np.uint32(0)
+        used = np.uint16(0)
         total, seen = sums[begin:end], counts[begin:end]
         for x in range(size):
-            key, value = np.int32(keys[x]), np.int32(values[x])
+            key, value = np.int32(held(keys, x, other)), np.int32(held(values, x, other))
             inside = (lowest <= key) & (key <= highest) & (low <= value) & (value <= high)
-            one = np.uint32(alive[x] & np.uint32(inside))
+            one = np.uint16(alive[x] & np.uint16(inside))
             total[x] += value if one != 0 else np.int32(0)
             seen[x] += np.uint8(one)
-            used = np.uint32(used + one)
+            used = np.uint16(used + one)
         own[rules.shape[0] + 1] += np.int64(left) - np.int64(used)
         own[rules.shape[0] + 2] += used
 
@@ -110,8 +102,8 @@ def observe(
 
     0 is fill, r + 1 rule r, then the range; one more says that the value was added.
     """
-    value, key = int(held(stored, t, n, other)), int(held(gate, t, n, other))
-    a, b = held(first, t, n, other), held(second, t, n, other)
+    value, key = int(held(stored[t], n, other)), int(held(gate[t], n, other))
+    a, b = held(first[t], n, other), held(second[t], n, other)
     if key == fills[0] or int(a) == fills[1] or int(b) == fills[2]:
         return 0
     broken = first_broken(digits(a), digits(b), rules)

@@ -20,10 +20,13 @@ WORD, SHIFT, MASK, ACCEPTED = range(4)
 """Columns of a rule: which of the two words, the field's lowest bit, the bits of its values, and
 the values it may hold as a set of bits: value v is accepted where bit v is set."""
 
-LARGEST = np.uint32(31)
-"""Largest value that a set of 32 bits tells apart; in a wider field, all above are taken for it."""
+LARGEST = 15
+"""Largest value that a set of 16 bits tells apart; in a wider field, all above are taken for it."""
 
-ONE = np.uint32(1)
+SET = LARGEST + 1
+"""Bits of a set."""
+
+ONE, TOP, TOP_LANE = np.uint32(1), np.uint32(LARGEST), np.uint16(LARGEST)
 
 MOST_REASONS = 64
 """Reasons that a block of the GPU counts in its shared memory."""
@@ -36,13 +39,13 @@ cloud is wide, and threads that added to the same counter would queue."""
 def rule(word: int, bits: Bits, accepted: Collection[int]) -> tuple[int, int, int, int]:
     """The row that accepts these values in a field of word 0 or 1.
 
-    Raises ValueError for a value that a set of 32 bits cannot tell from others.
+    Raises ValueError for a value that a set of 16 bits cannot tell from others.
 
     >>> rule(1, (6, 7), {0, 1})
     (1, 6, 3, 3)
     """
     first, last = bits
-    apart = 1 << (last - first + 1) if last - first < 5 else int(LARGEST)
+    apart = 1 << (last - first + 1) if last - first < 4 else LARGEST
     if not all(0 <= value < apart for value in accepted):
         raise ValueError(f"expected values of 0 to {apart - 1}, found {sorted(accepted)}")
     return word, first, (1 << (last - first + 1)) - 1, sum(1 << value for value in accepted)
@@ -57,7 +60,7 @@ def holds(word: Any, shift: Any, mask: Any, accepted: Any) -> Any:
     [1, 0, 0, 1]
     """
     value = np.uint32(np.uint32(word >> shift) & mask)
-    return np.uint32(np.uint32(accepted >> np.uint32(min(value, LARGEST))) & ONE)
+    return np.uint32(np.uint32(accepted >> np.uint32(min(value, TOP))) & ONE)
 
 
 @device
@@ -67,14 +70,29 @@ def digits(word: Any) -> Any:
 
 
 @device
-def keep(alive: Any, word: Any, rule: Any) -> int:
-    """Drop from ``alive``, (n,), the pixels whose ``word``, (n,), breaks ``rule``; the rest."""
-    shift, mask, accepted = rule[SHIFT], rule[MASK], rule[ACCEPTED]  # once, not for every pixel
-    left = np.uint32(0)
+def lane_holds(lane: Any, shift: Any, mask: Any, accepted: Any) -> Any:
+    """``holds`` in 16 bits, of which a vector unit takes twice as many; only the lowest bit counts.
+
+    >>> [int(lane_holds(*np.array([n, 2, 3, 0b1000], np.uint16))) & 1 for n in (0b1100, 0b1000)]
+    [1, 0]
+    """
+    # Shifts that are seen to be below 16 stay in lanes of 16 bits: more than twice as fast.
+    value = np.uint16(np.uint16(lane >> np.uint16(shift & TOP_LANE)) & mask)
+    return np.uint16(accepted >> np.uint16(min(value, TOP_LANE)))
+
+
+@device
+def keep(alive: Any, lanes: Any, bit: int, rule: Any) -> Any:
+    """Drop from ``alive``, (n,), the pixels whose field at ``bit`` breaks ``rule``; the rest.
+
+    ``lanes``, (n,) uint16, hold the field; n is a chunk, of which 16 bits count the pixels.
+    """
+    shift, mask, accepted = np.uint16(bit), np.uint16(rule[MASK]), np.uint16(rule[ACCEPTED])
+    left = np.uint16(0)
     for x in range(alive.size):
-        alive[x] = np.uint32(alive[x] & holds(word[x], shift, mask, accepted))
-        left = np.uint32(left + alive[x])
-    return int(left)
+        alive[x] = np.uint16(alive[x] & lane_holds(lanes[x], shift, mask, accepted))
+        left = np.uint16(left + alive[x])
+    return left
 
 
 @device

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .rules import Bits, rule
+from .rules import SET, Bits, rule
 
 Fields = Mapping[Bits, Collection[int]]
 """Accepted values by field; a field that is absent may hold any."""
@@ -35,9 +35,6 @@ OWN = 5
 EVERY = 16
 """A nibble's table holds the values accepted for its own band in its lower 16 bits, and in its
 upper 16 the values that let the pixel live: unless all seven do, every band is dropped."""
-
-WIDEST = 4
-"""Bits of the widest field: a set of 16 bits tells its values apart."""
 
 LANE = 0xFFFF
 """Largest sum of four values in a lane of 16 bits."""
@@ -89,8 +86,8 @@ class Tables:
         groups = [_inside(group, state) for group in STATE_GROUPS]
         if sum(map(len, groups)) < len(state) or not set(qc) <= {*QC_ENDS, *QC_BANDS}:
             raise ValueError(f"expected fields of state and qc, found {[*state]} and {[*qc]}")
-        if any(last - first >= WIDEST for first, last in state):
-            raise ValueError(f"expected fields of up to {WIDEST} bits, found {[*state]}")
+        if any(2 << (last - first) > SET for first, last in state):
+            raise ValueError(f"expected fields of up to {SET} values, found {[*state]}")
         ends = {place: qc[bits] for bits, place in QC_ENDS.items() if bits in qc}
         nibbles = [{(0, 3): qc[bits]} if bits in qc else {} for bits in QC_BANDS]
         living = _passing(4, {} if every is None else {(0, 3): every})
