@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from ..sources.errors import MachineError, StudyError
 from .blocks import let_go
-from .study import in_bytes
+from .entries import in_bytes
 
 GPU_WORTH = 4 << 30
 """Bytes to read from which a GPU saves time in spite of its start, unless ``RSEI_GPU_WORTH`` says

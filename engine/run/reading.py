@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from ..sources.errors import StudyError
 from ..sources.files import REMOTE
 from .complaints import Place, complaints, dotted, endless
-from .study import DriverLayers, Study
+from .driver_settings import DriverLayers
+from .study import Study
 
 LARGEST = 1 << 20
 """Bytes of a study file: far more than anybody writes."""

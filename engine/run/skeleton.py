@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from .study import AreaSettings, DriverLayers, Study, models
+from .driver_settings import DriverLayers
+from .study import AreaSettings, Study, models
 
 WIDTH = 96
 """Characters of a line of comment."""

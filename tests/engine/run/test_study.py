@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from study_texts import HERE, MINIMAL, study, with_line
 
 from rsei.engine.run import reading
-from rsei.engine.run.study import Compute, Study, in_bytes
+from rsei.engine.run.study import Compute, Study
 from rsei.engine.sources.errors import StudyError
 
 
@@ -118,18 +118,3 @@ def test_any_value_anywhere_is_a_study_or_a_study_error(section: str, value: Any
 def test_any_bytes_are_a_study_error(data: bytes) -> None:
     with pytest.raises(StudyError):
         reading.parse(data, HERE)
-
-
-@pytest.mark.parametrize(
-    ("text", "amount"), [("1 B", 1), ("2kB", 2000), (" 1.5 MiB ", 3 << 19), ("1 TiB", 1 << 40)]
-)
-def test_amounts_of_memory(text: str, amount: int) -> None:
-    assert in_bytes(text) == amount
-
-
-@pytest.mark.parametrize(
-    "text", ["", "GiB", "-1 GiB", "1e9 B", "1 PiB", "nan GiB", "1,5 GiB", "8 iB"]
-)
-def test_other_texts_are_no_amounts(text: str) -> None:
-    with pytest.raises(ValueError, match="expected a number and a unit"):
-        in_bytes(text)
