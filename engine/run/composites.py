@@ -7,27 +7,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ...kernels.moments import MOST_PIXELS
-from ..index.indicators import (
-    BANDS,
-    LAYERS,
-    Block,
-    IndicatorSettings,
-    UserRaster,
-    WaterSettings,
-    epoch_block,
-)
-from ..index.summaries import INDICATORS, Summary
+from ..index.indicators import IndicatorSettings, UserRaster, WaterSettings, epoch_block
+from ..index.summaries import Summary
 from ..sources.catalogues import ROLES
-from ..sources.geotiff import Form
 from ..sources.grids import Lattice
 from ..sources.patterns import expand, of_year
 from ..sources.rasterfiles import split
-from .devices import on_host
-from .larder import Larder, Stock
+from .bands import COMPOSITE, INDICATED, composite_bands, forms, indicator_bands
+from .larder import Larder
 from .mosaics import Piece
 from .partials import heat_window
 from .records import record
@@ -35,7 +23,7 @@ from .store import Draft, Key, Store
 from .strips import StripWriter
 from .survey import Place, Survey
 from .tasks import fingerprints, need
-from .waters import WaterTask, histogram, together, water_name
+from .waters import WaterTask, histogram, together, waters
 
 ALGORITHM = 1
 """Version of this stage: raised when its results change."""
@@ -45,9 +33,6 @@ PIXEL = 220
 
 NEAR = 4
 """Pixels around a part from which its heat may come: two of the grid of 1 km."""
-
-COMPOSITE = (*BANDS, "ndvi", "lst", *(f"count_{name}" for name in (*BANDS, "ndvi", "lst")))
-"""Bands of a composite file."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +108,7 @@ class CompositeTask:
     @property
     def write(self) -> int:
         """Bytes of its layers."""
-        return self.place.window.size * 4 * (len(COMPOSITE) + len(LAYERS) + 1)
+        return self.place.window.size * 4 * (len(COMPOSITE) + len(INDICATED))
 
     @property
     def held(self) -> int:
@@ -202,11 +187,8 @@ class CompositeTask:
         threshold = self._threshold(larder)
         args = self.lattice, self.place.window
         tags = {"area": self.place.area.name, "epoch": str(self.epoch)}
-        forms = (
-            Form(names, units=tuple("K" if name == "lst" else "1" for name in names), tags=tags)
-            for names in (COMPOSITE, (*LAYERS, "valid"))
-        )
-        writers = [StripWriter(draft.paths[f], *args, form) for f, form in zip(self.files, forms)]
+        files = zip(self.files, forms(tags))
+        writers = [StripWriter(draft.paths[file], *args, form) for file, form in files]
         total: Summary | None = None
         with writers[0], writers[1]:
             for strip in self.place.window.strips(self.rows):
@@ -242,20 +224,6 @@ class CompositeTask:
             return []
         warning = of_year(self.water.land_cover.raster, self.epoch)[1]
         return [warning] if warning else []
-
-
-def composite_bands(block: Block, stock: Stock) -> NDArray[np.float32]:
-    """The bands of a composite file, (18, h, w), of one strip."""
-    ndvi, lst = (block.indicators[INDICATORS.index(name)] for name in ("ndvi", "lst"))
-    counts = [on_host(layer) for layer in block.counts]
-    layers = [*on_host(block.bands), on_host(ndvi), on_host(lst), *counts]
-    return np.stack([*layers, stock.ndvi_count, stock.lst_count]).astype(np.float32)
-
-
-def indicator_bands(block: Block) -> NDArray[np.float32]:
-    """The bands of an indicators file, (6, h, w), of one strip."""
-    valid = on_host(block.reason) == 0
-    return np.stack([*on_host(block.indicators), valid]).astype(np.float32)
 
 
 def composite_tasks(survey: Survey, device: str) -> tuple[CompositeTask, ...]:
@@ -305,13 +273,6 @@ def composite_tasks(survey: Survey, device: str) -> tuple[CompositeTask, ...]:
         for epoch, years in spans.items()
         for part in place.parts
     )
-
-
-def waters(place: Place, epoch: int, settings: WaterSettings) -> tuple[str, ...]:
-    """The tasks that the threshold of water of an area by tiles is of; none without Otsu."""
-    if not place.by_tile or settings.mndwi != "otsu":
-        return ()
-    return tuple(water_name(part.named(epoch)) for part in place.parts)
 
 
 def water_tasks(survey: Survey, device: str) -> tuple[WaterTask, ...]:

@@ -7,11 +7,12 @@ from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING
 
-from ..index.indicators import LAYERS, epoch_block
+from ..index.indicators import LAYERS, WaterSettings, epoch_block
 from ..index.water import WaterHistogram
 from ..sources.arrays import read_arrays, write_arrays
 from .larder import Larder
 from .store import Draft, Key, Store
+from .survey import Place
 from .tasks import need
 
 if TYPE_CHECKING:
@@ -100,6 +101,13 @@ def together(names: Sequence[str], store: Store) -> WaterHistogram:
     """The pixels of all tiles, of the tasks ``names``. Raises Missing where one is not made yet."""
     files = [next(iter(need(store, "composite", name).files)) for name in names]
     return reduce(add, (WaterHistogram(read_arrays(store.folder / f)["counts"]) for f in files))
+
+
+def waters(place: Place, epoch: int, settings: WaterSettings) -> tuple[str, ...]:
+    """The tasks that the threshold of water of an area by tiles is of; none without Otsu."""
+    if not place.by_tile or settings.mndwi != "otsu":
+        return ()
+    return tuple(water_name(part.named(epoch)) for part in place.parts)
 
 
 def water_name(composite: str) -> str:
