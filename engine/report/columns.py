@@ -87,6 +87,7 @@ def flag(name: str, about: str) -> Column:
 
 AREA = text("area", "Name of the area")
 ZONE = text("zone", "Part of the area: area, mines or outside")
+RING = Column("ring_km", "float", "0 in the mines; k from k-1, excluded, to k", "km", whole=True)
 EPOCH = count("epoch", "Middle year of the three")
 EPOCH_OR_ALL = text("epoch", "Middle year of the three, or all for the multi-year mean")
 FROM, TO = count("from_epoch", "Earlier epoch"), count("to_epoch", "Later epoch")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables of areas, zones and mines through time."""
+"""Tables of the index in areas and their parts, and of its trends."""
 
 from .columns import (
     AREA,
@@ -8,10 +8,10 @@ from .columns import (
     EPOCH_OR_ALL,
     FROM,
     MEAN,
+    RING,
     STD,
     TO,
     ZONE,
-    Column,
     N,
     Table,
     count,
@@ -28,8 +28,6 @@ STATISTICS = (
     measured("max", "Greatest RSEI"),
 )
 """Order statistics of a zone."""
-
-RING = Column("ring_km", "float", "0 in the mines; k from k-1, excluded, to k", "km", whole=True)
 
 SCHEME = text("scheme", "five grades, or ten classes of 0.1")
 
@@ -98,9 +96,7 @@ OF_THE_AREAS = (
         (
             AREA,
             EPOCH_OR_ALL,
-            Column(
-                "ring_km", "float", "0 in the mines; k from k-1, excluded, to k", "km", whole=True
-            ),
+            RING,
             COVERAGE,
             MEAN,
             STD,
@@ -200,94 +196,10 @@ OF_THE_AREAS = (
             measured("renormalisation", "What of the mean is scaling anew: mean less pooled_mean"),
         ),
     ),
-    Table(
-        "contrast",
-        "Mean RSEI of the mines against the whole area and the rest",
-        ("area", "epoch"),
-        (
-            AREA,
-            EPOCH_OR_ALL,
-            measured("mines", "Mean of the mines"),
-            measured("whole", "Mean of the area"),
-            measured("outside", "Mean outside the mines"),
-            measured("difference", "Mines less whole"),
-            measured("absolute", "Its size"),
-            measured("to_outside", "Mines less outside"),
-        ),
-    ),
-    Table(
-        "ring_fits",
-        "Local regression of RSEI on the distance to the mines",
-        ("area", "epoch", "ring_km"),
-        (
-            AREA,
-            EPOCH_OR_ALL,
-            RING,
-            number("distance_km", "Its middle", "km"),
-            COVERAGE,
-            measured("mean", "Mean RSEI of the ring"),
-            measured("fit", "Fitted RSEI; none for the mines, ring 0"),
-            measured("low", "Lower end of its 95 % band"),
-            measured("high", "Upper end of its 95 % band"),
-        ),
-    ),
-    Table(
-        "breakpoints",
-        "Distance at which the rise of RSEI away from the mines stops",
-        ("area", "epoch"),
-        (
-            AREA,
-            EPOCH_OR_ALL,
-            measured("breakpoint_km", "The distance", "km"),
-            measured("low", "Lower end of its 95 % interval", "km"),
-            measured("high", "Upper end of its 95 % interval", "km"),
-            measured("slope_before", "Slope before it", "1/km"),
-            measured("slope_after", "Slope after it", "1/km"),
-            measured("p", "Davies' p that there is no break"),
-            measured("max_km", "Ring of the greatest mean", "km"),
-            measured("min_km", "Ring of the least mean", "km"),
-            measured("fit_max_km", "Where the fit is greatest", "km"),
-            measured("fit_min_km", "Where the fit is least", "km"),
-        ),
-    ),
-    Table(
-        "size_classes",
-        "Boxes of the mines' RSEI by size class",
-        ("area", "epoch", "size_class"),
-        (
-            AREA,
-            EPOCH_OR_ALL,
-            text("size_class", "Class of area, km2"),
-            count("n", "Number of mines with RSEI"),
-            MEAN,
-            STD,
-            measured("min", "Least"),
-            measured("whisker_low", "Last mine within 1.5 quartile distances below"),
-            measured("p25", "Lower quartile"),
-            measured("median", "Median"),
-            measured("p75", "Upper quartile"),
-            measured("whisker_high", "Last mine within 1.5 quartile distances above"),
-            measured("max", "Greatest"),
-        ),
-    ),
-    Table(
-        "size_effect",
-        "How the RSEI of a mine goes with its size",
-        ("area", "epoch"),
-        (
-            AREA,
-            EPOCH_OR_ALL,
-            count("n", "Number of mines with RSEI"),
-            measured("spearman", "Rank correlation of size and RSEI"),
-            measured("p", "Its p"),
-            measured("threshold_km2", "Size at which the segmented fit bends", "km2"),
-            measured("low", "Lower end of its 95 % interval", "km2"),
-            measured("high", "Upper end of its 95 % interval", "km2"),
-            measured("slope_before", "Slope below it", "1/km2"),
-            measured("slope_after", "Slope above it", "1/km2"),
-            measured("p_break", "Davies' p that there is no bend"),
-        ),
-    ),
+)
+"""Tables of the index in areas, zones, rings and mines."""
+
+OF_THE_TRENDS = (
     Table(
         "trends",
         "Trend of the mean RSEI over the epochs",
@@ -321,3 +233,4 @@ OF_THE_AREAS = (
         ),
     ),
 )
+"""Tables of trends over the epochs."""
