@@ -2,8 +2,10 @@
 """How alike neighbouring pixels are: Moran's I, and what it costs a sample in information."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import scipy
@@ -65,29 +67,60 @@ def moran(grid: Floats) -> Moran:
     Source: Cliff and Ord 1981, Spatial processes, ch. 2.
     """
     known = np.isfinite(grid)
-    n = int(known.sum())
+    strips = (grid[first : first + LINES] for first in range(0, len(grid), LINES))
+    return moran_of(strips, float(grid[known].mean()) if known.any() else 0.0)
+
+
+def moran_of(strips: Iterable[Floats], mean: float) -> Moran:
+    """``moran`` of a grid whose values have that mean, by strips of whole rows, or whole columns.
+
+    A strip and those before and after it are held at a time.
+    """
+    n = s0 = squares = 0
+    second = fourth = cross = 0.0
+    for frame in _framed(strips):
+        known = np.isfinite(frame)
+        centred = np.where(known, frame - mean, 0.0)
+        own, here = centred[1:-1, 1:-1], known[1:-1, 1:-1]
+        neighbours = np.where(here, _around(known.astype(np.int8)), 0)
+        n += int(here.sum())
+        second += float((own**2).sum())
+        fourth += float((own**4).sum())
+        cross += float((own * _around(centred)).sum())
+        s0 += int(neighbours.sum())
+        squares += int((neighbours**2).sum())
     expected = -1 / (n - 1) if n > 1 else math.nan
-    centred = np.where(known, grid - (grid[known].mean() if n else 0.0), 0.0)
-    second = float((centred**2).sum())
-    neighbours = np.zeros(grid.shape, np.int8)
-    cross = 0.0
-    for rows, columns in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        here, there = _shifted(rows, columns)
-        cross += 2 * float((centred[here] * centred[there]).sum())
-        both = known[here] & known[there]
-        neighbours[here] += both
-        neighbours[there] += both
-    s0 = float(neighbours.sum())
     if n < 4 or second == 0 or s0 == 0:
         return Moran(n, math.nan, expected, math.nan, math.nan)
     index = n * cross / (s0 * second)
-    s1, s2 = 2 * s0, 4 * float((neighbours**2).sum())
-    kurtosis = n * float((centred**4).sum()) / second**2
+    s1, s2 = 2 * s0, 4 * squares
+    kurtosis = n * fourth / second**2
     first = n * ((n * n - 3 * n + 3) * s1 - n * s2 + 3 * s0**2)
     last = kurtosis * ((n * n - n) * s1 - 2 * n * s2 + 6 * s0**2)
     variance = (first - last) / ((n - 1) * (n - 2) * (n - 3) * s0**2) - expected**2
     z = (index - expected) / math.sqrt(variance)
     return Moran(n, index, expected, z, 2 * float(scipy.stats.norm.sf(abs(z))))
+
+
+def _framed(strips: Iterable[Floats]) -> Iterator[Floats]:
+    """Each strip of rows with the row above and below it, and a column on both sides."""
+    above: Floats | None = None
+    held: Floats | None = None
+    for strip in chain(strips, [None]):
+        if held is not None:
+            beyond = np.full((1, held.shape[1]), np.nan)
+            rows = (above if above is not None else beyond, held)
+            below = strip[:1] if strip is not None else beyond
+            beside = ((0, 0), (1, 1))
+            yield np.pad(np.concatenate([*rows, below]), beside, constant_values=np.nan)
+            above = held[-1:]
+        held = strip
+
+
+def _around(frame: NDArray[Any]) -> NDArray[Any]:
+    """The sum of the eight neighbours of each value that does not lie on the rim."""
+    rows = frame[:-2] + frame[1:-1] + frame[2:]
+    return rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] - frame[1:-1, 1:-1]
 
 
 def effective_size(first: Floats, second: Floats) -> float:
@@ -169,11 +202,3 @@ def _correlated(grid: Floats, down: int, across: int) -> Iterator[Floats]:
         yield from np.concatenate(
             [products[:, columns - across :], products[:, : across + 1]], axis=1
         )
-
-
-def _shifted(rows: int, columns: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Slices that pair each pixel with the one ``rows`` below and ``columns`` to the right."""
-    down, up = slice(rows, None), slice(None, -rows or None)
-    if columns >= 0:
-        return (up, slice(None, -columns or None)), (down, slice(columns, None))
-    return (up, slice(-columns, None)), (down, slice(None, columns))

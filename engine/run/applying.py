@@ -12,12 +12,13 @@ import pandas as pd
 from ..analysis.forest import applied
 from ..analysis.trees import Trees
 from ..analysis.validation import Scores
+from ..report.pixels import PixelTable
 from ..report.tables import TABLES
 from ..report.tabular import read_parts, write_parts
 from ..sources.areas import slug
 from ..sources.arrays import read_arrays
 from ..sources.errors import InputError, StudyError
-from .canvas import Canvas
+from .canvas import write_map
 from .layers import Ground, grounds
 from .pipeline import recorded
 from .reading import load
@@ -130,9 +131,8 @@ def _applied(origin: Origin, path: Path, ground: Ground, folder: Path) -> Applic
             yield found
 
     table, map_ = folder / f"{area.slug}.parquet", folder / f"{area.slug}.tif"
-    canvas = Canvas.of(ground, ("predicted", "residual"))
-    write_parts(table, "predictions", canvas.laid(made()))
-    canvas.write(map_)
+    write_parts(table, "predictions", made())
+    write_map(map_, ground, PixelTable(table), ("predicted", "residual"))
     guess = np.concatenate(predicted)
     scores = Scores.of(np.concatenate(observed), guess)
     return Application(area.name, scores, int(np.isnan(guess).sum()), table, map_)

@@ -1,59 +1,70 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A map on the drivers' grid, made of the rows of a table that pass by."""
+"""Maps on the drivers' grid, made of a table of its pixels that is never held whole."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from ..sources.geotiff import Form, write_cog
+from ..analysis.autocorrelation import Moran, moran_of
+from ..report.pixels import PixelTable
+from ..sources.geotiff import BLOCK, Form
+from ..sources.large_cog import write_large_cog
 from .layers import Ground
 
-PIXEL = 90
-"""Bytes of a pixel of a map of three bands while GDAL packs it in memory. Of 4 million pixels of
-noise 81 were measured."""
+COLUMN = 60 * BLOCK
+"""Bytes of a row of the columns that are held of a map of three bands: as float64, and as they are
+copied and written."""
+
+PACKING = 3 << 26
+"""Bytes that GDAL takes while it packs a map: its cache, and rows of tiles for the overviews."""
 
 
-@dataclass(frozen=True)
-class Canvas:
-    """Bands over the rectangle of an area."""
+def columns(
+    ground: Ground, table: PixelTable, names: Sequence[str]
+) -> Iterator[NDArray[np.float64]]:
+    """Bands, (n, h, ``BLOCK``), of a ground from the left to the right; the last may be narrower.
 
-    ground: Ground
-    """Where."""
+    NaN where the table, whose x rise, has no row.
+    """
+    lattice, window = ground.lattice, ground.window
+    first = 0
 
-    bands: dict[str, NDArray[np.float64]]
-    """Each (h, w), NaN where no row has been."""
+    def empty() -> NDArray[np.float64]:
+        return np.full((len(names), window.height, min(BLOCK, window.width - first)), np.nan)
 
-    @classmethod
-    def of(cls, ground: Ground, names: Iterable[str]) -> Self:
-        """Bands without any value."""
-        return cls(ground, {name: np.full(ground.window.shape, np.nan) for name in names})
+    block = empty()
+    for part in table.parts(["x", "y", *names]):
+        across = np.rint((part["x"] - lattice.left) / lattice.dx - 0.5).to_numpy(int) - window.left
+        down = np.rint((lattice.top - part["y"]) / lattice.dy - 0.5).to_numpy(int) - window.top
+        values = part[[*names]].to_numpy().T
+        done = 0
+        while done < across.size:
+            rows = slice(done, int(np.searchsorted(across, first + BLOCK)))
+            block[:, down[rows], across[rows] - first] = values[:, rows]
+            done = rows.stop
+            if done < across.size:
+                yield block
+                first += BLOCK
+                block = empty()
+    while first < window.width:
+        yield block
+        first += BLOCK
+        block = empty() if first < window.width else block
 
-    def laid(self, parts: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        """Hand on tables with x, y and a column for each band, once their rows are laid down."""
-        lattice, window = self.ground.lattice, self.ground.window
-        for part in parts:
-            across = np.rint((part["x"] - lattice.left) / lattice.dx - 0.5).astype(int)
-            down = np.rint((lattice.top - part["y"]) / lattice.dy - 0.5).astype(int)
-            for name, band in self.bands.items():
-                band[down - window.top, across - window.left] = part[name]
-            yield part
 
-    def known(self, name: str) -> NDArray[np.float64]:
-        """A band, on the rectangle around its values."""
-        there = np.isfinite(self.bands[name])
-        rows, columns = (np.flatnonzero(there.any(axis=axis)) for axis in (1, 0))
-        return self.bands[name][rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+def write_map(path: Path, ground: Ground, table: PixelTable, names: Sequence[str]) -> None:
+    """Write columns of a table, without a unit, as the bands of a COG."""
+    form = Form((*names,), units=("1",) * len(names))
+    write_large_cog(path, columns(ground, table, names), ground.lattice, ground.window, form)
 
-    def write(self, path: Path) -> None:
-        """Write it as a COG, and let go of it."""
-        names = tuple(self.bands)
-        layers = np.empty((len(names), *self.ground.window.shape), np.float32)
-        for layer, name in zip(layers, names, strict=True):
-            layer[:] = self.bands.pop(name)
-        form = Form(names, units=("1",) * len(names))
-        write_cog(path, layers, self.ground.lattice, self.ground.window, form)
+
+def alike(ground: Ground, table: PixelTable, name: str) -> Moran:
+    """How alike the values of a column are on the ground; see ``moran``."""
+    total, count = 0.0, 0
+    for part in table.parts([name]):
+        known = part[name].to_numpy()[np.isfinite(part[name])]
+        total, count = total + float(known.sum()), count + known.size
+    strips = (bands[0].T for bands in columns(ground, table, [name]))
+    return moran_of(strips, total / count if count else 0.0)

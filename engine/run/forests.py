@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..analysis.autocorrelation import moran
 from ..analysis.drivers import DRIVERS
 from ..analysis.effects import accumulated_local_effects, partial_dependence
 from ..analysis.forest import BLANK, TRAIN, VALID, Forest, ForestSettings, Grow, forest, tuning
@@ -20,10 +19,11 @@ from ..analysis.gpu_trees import grown_on_gpu
 from ..analysis.importance import least_room, ranking
 from ..analysis.shapley import require_shap, shap_table
 from ..analysis.trees import Put, grown
+from ..report.pixels import PixelTable
 from ..report.tables import TABLES
 from ..report.tabular import read_parts, write_parts
 from ..sources.arrays import write_arrays
-from .canvas import PIXEL, Canvas
+from .canvas import COLUMN, PACKING, alike, write_map
 from .devices import Way
 from .driving import table_files, write_tables
 from .layers import PROGRAM, Ground, grounds
@@ -31,7 +31,7 @@ from .store import Draft, Key, Store
 from .survey import Survey
 from .tasks import need
 
-ALGORITHM = 1
+ALGORITHM = 2
 """Version of the forests: raised when their results change."""
 
 ALE_ROWS, PD_ROWS = 1000, 100
@@ -112,14 +112,15 @@ class ForestTask:
 
     @property
     def write(self) -> int:
-        """Bytes of the trees, which hold a node and a half for each pixel, and of the map."""
-        return self._rows * 12 * self.settings.trees + self.ground.window.size * 12
+        """Bytes of the trees, a node and a half for each pixel, and of the map, which is copied."""
+        return self._rows * 12 * self.settings.trees + self.ground.window.size * 24
 
     @property
     def held(self) -> int:
-        """Bytes of the trees while they grow, of their votes and what judges them, and the map."""
-        pixels = self.ground.window.size
-        return self._rows * (self.settings.trees * 150 + 200) + pixels * PIXEL
+        """Bytes of the trees while they grow, of their votes and what judges them; of the map some
+        columns, however many it has."""
+        columns = self.ground.window.height * COLUMN + PACKING
+        return self._rows * (self.settings.trees * 150 + 200) + columns
 
     @property
     def memory(self) -> int:
@@ -157,14 +158,14 @@ class ForestTask:
         put = Way(self.device, self.budget)
         found = forest(drawn, names, self.settings, area, put, grow)
         some = Examples.among(complete, (ALE_ROWS, PD_ROWS, self.settings.shap))
-        canvas = Canvas.of(self.ground, MAPS)
-        rows = canvas.laid(found.maps(some.seen(parts_of(path)), put))
+        told = PixelTable(draft.paths[f"store/{self.name}/predictions.parquet"])
+        rows = found.maps(some.seen(parts_of(path)), put)
         tables = (one.assign(area=area)[TABLES["predictions"].names] for one in rows)
-        write_parts(draft.paths[f"store/{self.name}/predictions.parquet"], "predictions", tables)
+        write_parts(told.path, "predictions", tables)
         predict = partial(found.trees.predict, put=put)
         many, few = (some.at(most)[[*names]].to_numpy(np.float32) for most in (ALE_ROWS, PD_ROWS))
         frames = tables_of(found) | {
-            "moran": pd.DataFrame([moran(canvas.known("residual")).row("residual")]),
+            "moran": pd.DataFrame([alike(self.ground, told, "residual").row("residual")]),
             "tuning": self._tuning(drawn, names, grow, put),
             "ale": accumulated_local_effects(predict, many, names),
             "partial_dependence": partial_dependence(predict, few, names),
@@ -172,7 +173,7 @@ class ForestTask:
         }
         write_tables(draft, self, frames, area)
         write_arrays(draft.paths[self.model], found.trees.arrays() | self._origin())
-        canvas.write(draft.paths[self.map])
+        write_map(draft.paths[self.map], self.ground, told, MAPS)
         draft.payload["engine"] = engine
 
     def _tuning(

@@ -87,13 +87,13 @@ def write_geotiff(
     strips = [(window, pixels)] if isinstance(pixels, np.ndarray) else pixels
     path.unlink(missing_ok=True)
     with rasterio.Env(**SAFE, GDAL_NUM_THREADS=1):
-        with _explained(path):
+        with explained(path):
             path.write_bytes(_begun(lattice, window, form))
         for rows, values in whole_tiles(strips, window, form):
-            with _explained(path), tiff(path, placed=False, mode="r+") as dataset:
+            with explained(path), tiff(path, placed=False, mode="r+") as dataset:
                 for band, layer in enumerate(values, 1):
                     dataset.write(layer, band, window=Part(0, rows.start, window.width, len(layer)))
-            _require_written(path, rows.start // BLOCK, values, form)
+            require_written(path, (rows.start // BLOCK, 0), values, form)
 
 
 def _begun(lattice: Lattice, window: Window, form: Form) -> bytes:
@@ -128,40 +128,45 @@ def _head(lattice: Lattice, height: int, width: int, form: Form) -> bytes:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
     """Raise MachineError for what is said of a file that is written: the disk is at fault."""
     try:
         yield
     except (rasterio.errors.RasterioError, CPLE_BaseError, OSError) as error:
-        raise MachineError(_cut_short(path)) from error
+        raise MachineError(cut_short(path)) from error
 
 
-def _cut_short(path: Path) -> str:
+def cut_short(path: Path) -> str:
+    """What to say of a file that the disk has not taken whole."""
     return (
         f"{path}: expected all pixels to be written, found the file cut short; the disk or the "
         "quota may be full: free some space and run the same command again"
     )
 
 
-def _require_written(path: Path, row: int, values: NDArray[Any], form: Form) -> None:
-    """Raise MachineError unless a row of tiles is in the file: full disks fail quietly on closing.
+def require_written(
+    path: Path, corner: tuple[int, int], values: NDArray[Any], form: Form, shown: Path | None = None
+) -> None:
+    """Raise MachineError unless tiles are in the file: full disks fail quietly on closing.
 
-    What GDAL cannot write when it closes a file, it only logs; the tile then lies beyond the end,
-    or has no place at all, as tiles without a value do.
+    ``corner`` is the row and column of the first one, counted in tiles; ``shown`` the path that is
+    told instead. What GDAL cannot write when it closes a file, it only logs; the tile then lies
+    beyond the end, or has no place at all, as tiles without a value do.
     """
     size = path.stat().st_size
-    with _explained(path), tiff(path, placed=False) as dataset:
+    with explained(shown or path), tiff(path, placed=False) as dataset:
         for band, layer in enumerate(values, 1):
-            for column in range(-(-layer.shape[1] // BLOCK)):
-                place = f"{column}_{row}"
+            for row, column in np.ndindex(*(-(-side // BLOCK) for side in layer.shape)):
+                place = f"{corner[1] + column}_{corner[0] + row}"
                 offset = dataset.get_tag_item(f"BLOCK_OFFSET_{place}", "TIFF", bidx=band)
                 length = dataset.get_tag_item(f"BLOCK_SIZE_{place}", "TIFF", bidx=band)
                 if offset is None:
-                    whole = _empty(layer[:, column * BLOCK :][:, :BLOCK], form.nodata)
+                    tile = layer[row * BLOCK :, column * BLOCK :][:BLOCK, :BLOCK]
+                    whole = _empty(tile, form.nodata)
                 else:
                     whole = int(offset) + int(length or 0) <= size
                 if not whole:
-                    raise MachineError(_cut_short(path))
+                    raise MachineError(cut_short(shown or path))
 
 
 def _empty(tile: NDArray[Any], nodata: float | None) -> bool:
@@ -207,8 +212,6 @@ def write_cog(
 
 def cog(pixels: NDArray[Any], lattice: Lattice, window: Window, form: Form) -> bytes:
     """The bytes of a cloud-optimised GeoTIFF; see ``write_cog``."""
-    overviews = "MODE" if form.colours else "AVERAGE"
-    options = {"COMPRESS": "DEFLATE", "LEVEL": 6, "PREDICTOR": "YES"}
     expected = (len(form.names), *window.shape)
     if pixels.shape != expected:
         raise RasterError(f"expected pixels {expected}, found {pixels.shape}")
@@ -217,17 +220,24 @@ def cog(pixels: NDArray[Any], lattice: Lattice, window: Window, form: Form) -> b
         with rasterio.open("", "w", driver="MEM", **grid(lattice, window, form)) as dataset:
             describe(dataset, form)
             dataset.write(pixels.astype(form.dtype, copy=False))
-            rasterio.shutil.copy(
-                dataset,
-                packed.name,
-                driver="COG",
-                BLOCKSIZE=BLOCK,
-                BIGTIFF="IF_SAFER",
-                OVERVIEW_RESAMPLING=overviews,
-                OVERVIEWS="IGNORE_EXISTING",
-                **options,
-            )
+            pack(dataset, packed.name, form)
         return bytes(packed.getbuffer())
+
+
+def pack(source: Any, path: str, form: Form) -> None:
+    """Copy a raster, an open one or by its path, to a cloud-optimised GeoTIFF."""
+    rasterio.shutil.copy(
+        source,
+        path,
+        driver="COG",
+        BLOCKSIZE=BLOCK,
+        BIGTIFF="IF_SAFER",
+        OVERVIEW_RESAMPLING="MODE" if form.colours else "AVERAGE",
+        OVERVIEWS="IGNORE_EXISTING",
+        COMPRESS="DEFLATE",
+        LEVEL=6,
+        PREDICTOR="YES",
+    )
 
 
 def grid(lattice: Lattice, window: Window, form: Form) -> dict[str, Any]:

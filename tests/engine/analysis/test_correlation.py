@@ -13,7 +13,7 @@ from scipy import ndimage, stats
 
 from rsei.engine.analysis import autocorrelation
 from rsei.engine.analysis import correlation as correlations
-from rsei.engine.analysis.autocorrelation import effective_size, moran
+from rsei.engine.analysis.autocorrelation import effective_size, moran, moran_of
 from rsei.engine.analysis.pixels import Pixels
 
 Floats = NDArray[np.float64]
@@ -47,6 +47,15 @@ def test_moran_is_that_of_the_definition(smooth: float) -> None:
     assert found.index == pytest.approx(oracles_spatial.moran(grid), rel=1e-12)
     assert (found.n, found.expected) == (104, -1 / 103)
     assert (found.z > 5) == bool(smooth)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 12])
+def test_strips_of_a_map_do_not_show(rows: int) -> None:
+    grid = holed(field((12, 9), 1.0, 5))
+    for way in (grid, grid.T):  # as neighbours are the same from the side
+        strips = (way[first : first + rows] for first in range(0, len(way), rows))
+        found = moran_of(strips, float(np.nanmean(grid)))
+        assert vars(found) == pytest.approx(vars(moran(grid)), rel=1e-11)
 
 
 @pytest.mark.filterwarnings("ignore")
