@@ -10,7 +10,7 @@ from .driving import DriverTask
 from .forests import ForestTask
 from .layers import LayerTask
 from .survey import Survey
-from .tasks import Task
+from .tasks import Task, label
 
 GIB = 1 << 30
 
@@ -52,7 +52,7 @@ def refusal(task: Task, budget: int) -> StudyError | None:
     enough = math.ceil(task.memory / GIB)
     larger = f'set compute.memory = "{enough} GiB" where there is as much'
     return StudyError(
-        f"{task.stage} {task.name}: expected tasks of at most {budget / GIB:.1f} GiB, the share of "
+        f"{label(task)}: expected tasks of at most {budget / GIB:.1f} GiB, the share of "
         f"compute.memory that one has, found one that takes about {enough} GiB; "
         + ", ".join([larger, *ways, "or take fewer --workers, which share it"])
     )
@@ -62,7 +62,7 @@ def _too_much_for_a_gpu(task: Task, least: int, room: int, ways: list[str]) -> S
     """For a task of which so much has to be on a GPU at a time, whatever it is cut to."""
     larger = f'set compute.device_memory = "{-(-2 * least >> 20)} MiB" or more where it has as much'
     return StudyError(
-        f"{task.stage} {task.name}: expected at most {room >> 20} MiB on the GPU at a time, found "
+        f"{label(task)}: expected at most {room >> 20} MiB on the GPU at a time, found "
         f"{-(-least >> 20)} MiB that cannot be parted; "
         + ", ".join([larger, *ways, 'or take device = "cpu"'])
     )

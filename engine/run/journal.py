@@ -17,7 +17,7 @@ from .disk import host
 from .shards import Shard
 from .store import Marker, Store
 from .survey import Survey
-from .tasks import Done
+from .tasks import Done, label
 from .upkeep import RUN
 
 LOG = "log.jsonl"
@@ -62,7 +62,7 @@ class Journal:
 
     def note(self, done: Done) -> None:
         """Add what came of a task."""
-        self.markers[f"{done.task.stage} {done.task.name}"] = done.marker
+        self.markers[label(done.task)] = done.marker
         stage = done.task.stage
         self.seconds[stage] = self.seconds.get(stage, 0.0) + done.seconds
         if done.fresh:

@@ -42,7 +42,7 @@ from .shards import Ready
 from .store import Store
 from .study import Study
 from .survey import Survey, survey
-from .tasks import Task, committed
+from .tasks import Task, committed, label
 from .upkeep import expect_run, joined
 from .waves import Tally, Team, carry_out_wave, share
 
@@ -126,7 +126,7 @@ def _waves(found: Survey, store: Store, device: str = "cpu") -> Waves:
     for stage, make in WAVES:
         tasks = make(found, device)
         left = [t for t in tasks if _waits(t, open_) or committed(t, store) is None]
-        open_ |= {f"{task.stage} {task.name}" for task in left}
+        open_ |= {label(task) for task in left}
         waves.append((stage, tasks, left))
     return waves
 
@@ -195,7 +195,7 @@ def run(study: Study, options: RunOptions, progress: Progress, stop: Stop | None
         out=store.folder,
         done=tally.done,
         committed=tally.committed,
-        failed=tuple((f"{one.task.stage} {one.task.name}", str(one.error)) for one in tally.failed),
+        failed=tuple((label(one.task), str(one.error)) for one in tally.failed),
         skipped=journal.quarantined(),
         warnings=journal.warnings(),
         complete=options.until is None and not tally.spent and not tally.left_to_others,
@@ -222,8 +222,8 @@ def status(folder: Path, why: bool) -> Status:
         counts = done.setdefault(stage, [0, 0])
         counts[0] += len(tasks)
         counts[1] += len(tasks) - len(left)
-        missing += [f"{task.stage} {task.name}" for task in left]
-        reasons += [(f"{task.stage} {task.name}", _why(task, store)) for task in left if why]
+        missing += [label(task) for task in left]
+        reasons += [(label(task), _why(task, store)) for task in left if why]
     journal = Journal(store, found)
     for marker in store.markers("partial"):
         journal.markers[f"partial {marker.name}"] = marker

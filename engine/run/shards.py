@@ -9,7 +9,7 @@ from typing import Self
 
 from ..sources.errors import StudyError
 from .store import Store
-from .tasks import Task, committed
+from .tasks import Task, committed, label
 
 SHARED = ("partial", "composite", "project", "write")
 """Stages whose tasks are shared out; the others reduce kilobytes, and one run makes them."""
@@ -68,7 +68,7 @@ class Ready:
 
     def add(self, tasks: Iterable[Task]) -> None:
         """Know the tasks of a further stage."""
-        self.tasks |= {f"{task.stage} {task.name}": task for task in tasks}
+        self.tasks |= {label(task): task for task in tasks}
 
     def __call__(self, name: str) -> bool:
         """Whether the artefact, and all that it is made of, is committed."""

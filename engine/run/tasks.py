@@ -56,6 +56,11 @@ class Task(Protocol):
         """Write its files and its payload."""
 
 
+def label(task: Task) -> str:
+    """What a task is called among all tasks of a run: its stage and its name."""
+    return f"{task.stage} {task.name}"
+
+
 @dataclass(frozen=True)
 class Done:
     """What came of a task."""
@@ -84,10 +89,10 @@ def carry_out(task: Task, store: Store) -> Done:
         return Done(task, marker, fresh=False, seconds=time.monotonic() - begun)
     if task.stage != "partial":
         let_go()  # the rooms that granules are read into, which no other stage has
-    with marked(f"{task.stage} {task.name}"), store.writing(key, task.files) as draft:
+    with marked(label(task)), store.writing(key, task.files) as draft:
         task.make(store, draft)
     if draft.marker is None:
-        raise RuntimeError(f"{task.stage} {task.name}: expected a marker after the commit")
+        raise RuntimeError(f"{label(task)}: expected a marker after the commit")
     return Done(task, draft.marker, fresh=True, seconds=time.monotonic() - begun)
 
 

@@ -17,7 +17,7 @@ from .layers import LayerTask
 from .orders import Progress, Stop
 from .shards import Ready, Shard
 from .store import Store
-from .tasks import Done, Task, committed, glanced
+from .tasks import Done, Task, committed, glanced, label
 
 SPARED = LayerTask, DriverTask, ForestTask
 """Tasks that a study can do without: where all of them fail, it goes on and says so."""
@@ -87,7 +87,7 @@ def carry_out_wave(
 ) -> None:
     """Carry out the tasks of a wave; raises the first error where every one that counts fails."""
     possible = [task for task in tasks if not tally.lost & set(task.inputs)]
-    tally.lost |= {f"{task.stage} {task.name}" for task in tasks if task not in possible}
+    tally.lost |= {label(task) for task in tasks if task not in possible}
     possible = _affordable(possible, team, journal, tally)
     todo = _allowed(possible, journal.store, tally)
     team.progress.begin(stage, len(todo), sum(task.read for task in todo))
@@ -104,7 +104,7 @@ def carry_out_wave(
         if _ends_the_run(one.error, journal):
             raise one.error
     journal.stage(stage, done, time.monotonic() - begun)
-    counting = {f"{task.stage} {task.name}" for task in tasks if not isinstance(task, SPARED)}
+    counting = {label(task) for task in tasks if not isinstance(task, SPARED)}
     if counting and counting <= tally.lost:
         raise next(one.error for one in tally.failed if not isinstance(one.task, SPARED))
 
@@ -140,10 +140,10 @@ def _affordable(tasks: list[Task], team: Team, journal: Journal, tally: Tally) -
 def _give_up(one: Failed, team: Team, journal: Journal, tally: Tally) -> None:
     """Note a task that could not be done, and say so."""
     tally.failed.append(one)
-    tally.lost.add(f"{one.task.stage} {one.task.name}")
+    tally.lost.add(label(one.task))
     reason = {"reason": str(one.error)} | ({"trace": one.trace} if one.trace else {})
     journal.log("failed", stage=one.task.stage, task=one.task.name, **reason)
-    team.progress.say(f"failed: {one.task.stage} {one.task.name}: {one.error}")
+    team.progress.say(f"failed: {label(one.task)}: {one.error}")
 
 
 def _allowed(tasks: list[Task], store: Store, tally: Tally) -> list[Task]:

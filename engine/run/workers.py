@@ -20,7 +20,7 @@ from .batches import Batch, Stream
 from .cluster import Failed, TaskError
 from .orders import Stop
 from .store import Store
-from .tasks import Done, Task
+from .tasks import Done, Task, label
 
 AHEAD = 3
 """Batches handed out for each worker: the next is at hand while the last one's markers travel."""
@@ -63,10 +63,10 @@ class Workers:
         done and not found done. Raises MachineError where the cluster is lost.
         """
         tasks, lost = list(tasks), Counter[str]()
-        before = {_label(task): _mark(task, store) for task in tasks}
+        before = {label(task): _mark(task, store) for task in tasks}
         for one in self._tried(tasks, lost, store, stop):
-            label = _label(one.task)
-            if isinstance(one, Done) and lost[label] and _mark(one.task, store) != before[label]:
+            name = label(one.task)
+            if isinstance(one, Done) and lost[name] and _mark(one.task, store) != before[name]:
                 one = replace(one, fresh=True)
             yield one
 
@@ -83,8 +83,8 @@ class Workers:
                     yield result
                 continue
             for task in batch:
-                lost[_label(task)] += 1
-                (stream.again if lost[_label(task)] < AMONG else alone).append(task)
+                lost[label(task)] += 1
+                (stream.again if lost[label(task)] < AMONG else alone).append(task)
         for task in alone:
             yield from self._alone(task, store, stop)
 
@@ -209,10 +209,6 @@ def _replace(cluster: LocalCluster, wanted: int) -> None:
 def _begun(dask_worker: Any) -> list[str]:
     """Keys of the tasks that a worker is carrying out."""
     return [task.key for task in dask_worker.state.executing]
-
-
-def _label(task: Task) -> str:
-    return f"{task.stage} {task.name}"
 
 
 def _mark(task: Task, store: Store) -> State:
