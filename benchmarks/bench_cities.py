@@ -29,7 +29,8 @@ from rsei.engine.run.cluster import Alone
 from rsei.engine.run.machine import processor
 from rsei.engine.run.mosaics import NAMES
 from rsei.engine.run.orders import Stop
-from rsei.engine.run.partials import FILES, heat_window, write_partial
+from rsei.engine.run.partialfiles import FILES, write_partial
+from rsei.engine.run.partials import heat_window
 from rsei.engine.run.pipeline import WAVES
 from rsei.engine.run.reading import valid
 from rsei.engine.run.store import Key, Store

@@ -38,7 +38,8 @@ from rsei.engine.index.composite import ReflectanceSum
 from rsei.engine.index.quality import Policy
 from rsei.engine.index.season import Season
 from rsei.engine.run.machine import processor
-from rsei.engine.run.partials import PartialTask, read_partial
+from rsei.engine.run.partialfiles import read_partial
+from rsei.engine.run.partials import PartialTask
 from rsei.engine.run.store import Store
 from rsei.engine.run.survey import Shelf
 from rsei.engine.run.tasks import carry_out

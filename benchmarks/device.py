@@ -33,7 +33,17 @@ import rasterio
 ROOT = Path(__file__).parents[1]
 HERE = [sys.executable]
 RUN = [*HERE, "-c", "from rsei.cli.main import app; app()"]
-CHECKED = ["screening", "moments", "rules", "projection", "zonal", "trees", "ranks", "barriers"]
+CHECKED = [
+    "screening",
+    "moments",
+    "quality",
+    "rules",
+    "projection",
+    "zonal",
+    "trees",
+    "ranks",
+    "barriers",
+]
 """Kernels with shared memory or atomics, which compute-sanitizer looks at; it is slow."""
 
 CANDIDATES: Mapping[str, str] = {

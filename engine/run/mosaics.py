@@ -9,7 +9,7 @@ import numpy as np
 from ..index.composite import Partial
 from ..sources.grids import Lattice, Window
 from ..sources.products import BANDS
-from .partials import read_partial
+from .partialfiles import read_partial
 from .store import Store
 
 NAMES: Mapping[str, tuple[str, ...]] = {

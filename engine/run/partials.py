@@ -18,12 +18,12 @@ from ..index.composite import GreennessSum, HeatSum, Partial, ReflectanceSum
 from ..index.quality import Policy
 from ..sources.catalogues import ROLES
 from ..sources.errors import GranuleError, told_beside
-from ..sources.geotiff import Form, read_geotiff, write_geotiff
 from ..sources.granules import Granule, read
 from ..sources.grids import Lattice, Window
 from ..sources.products import BANDS, products
 from .blocks import PAGEABLE
 from .devices import marked, on_host
+from .partialfiles import FILES, write_partial
 from .store import Draft, Key, Store
 from .streaming import Layout, Stacks, streamed
 from .survey import Shelf, Survey
@@ -48,13 +48,6 @@ SUMS: Mapping[str, type[Any]] = {
     "heat": HeatSum,
 }
 """What adds the dates of each role."""
-
-FILES: Mapping[str, tuple[str, ...]] = {
-    "reflectance": ("reflectance.tif", "counts.tif"),
-    "greenness": ("ndvi.tif",),
-    "heat": ("heat.tif",),
-}
-"""Files of each role in a partial's folder."""
 
 PIXEL = {"reflectance": 35, "greenness": 8, "heat": 4}
 """Bytes that a partial holds for a pixel of 500 m, by role."""
@@ -294,41 +287,6 @@ def layers_of(stacks: Mapping[str, NDArray[Any]], role: str, date: int) -> dict[
         return {name: stack[date] for name, stack in stacks.items()}
     bands = {name: stacks["bands"][date, i] for i, name in enumerate(BANDS)}
     return bands | {name: stacks[name][date] for name in ("state", "qc")}
-
-
-def write_partial(
-    paths: Sequence[Path], partial: Partial, lattice: Lattice, window: Window
-) -> None:
-    """Write the sums of a role; counts of bands to a file of their own, as bytes."""
-    place = lattice, window
-    if len(paths) == 2:
-        sums = Form(partial.names, "int32", None, compression="lerc")
-        counts = Form(partial.names, "uint8", None, compression="lzw")
-        with ThreadPoolExecutor(2, "write") as writers:  # each packs on one core
-            jobs = [
-                writers.submit(write_geotiff, path, layers, *place, form)
-                for path, layers, form in zip(
-                    paths, (partial.sums, partial.counts), (sums, counts), strict=True
-                )
-            ]
-        for job in jobs:
-            job.result()
-        return
-    names = tuple(f"{kind}_{name}" for name in partial.names for kind in ("sum", "count"))
-    pairs = [layer for pair in zip(partial.sums, partial.counts) for layer in pair]
-    form = Form(names, "int32", None, compression="lerc")
-    write_geotiff(paths[0], np.stack(pairs).astype(np.int32), *place, form)
-
-
-def read_partial(
-    store: Store, tile: str, year: int, role: str, lattice: Lattice, window: Window
-) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-    """Sums and counts, (B, h, w), of a window that a committed partial holds."""
-    folder = store.folder / "store" / "partials" / tile / str(year)
-    layers = [read_geotiff(folder / file, lattice, window) for file in FILES[role]]
-    if len(layers) == 2:
-        return layers[0], layers[1]
-    return layers[0][0::2], layers[0][1::2].astype(np.uint8)
 
 
 def partial_tasks(survey: Survey, device: str) -> tuple[PartialTask, ...]:
