@@ -86,8 +86,9 @@ def carry_out_wave(
     stage: str, tasks: Sequence[Task], team: Team, journal: Journal, tally: Tally
 ) -> None:
     """Carry out the tasks of a wave; raises the first error where every one that counts fails."""
-    possible = [task for task in tasks if not tally.lost & set(task.inputs)]
-    tally.lost |= {label(task) for task in tasks if task not in possible}
+    lost = {label(task) for task in tasks if not tally.lost.isdisjoint(task.inputs)}
+    tally.lost |= lost
+    possible = [task for task in tasks if label(task) not in lost]
     possible = _affordable(possible, team, journal, tally)
     todo = _allowed(possible, journal.store, tally)
     team.progress.begin(stage, len(todo), sum(task.read for task in todo))
