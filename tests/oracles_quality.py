@@ -2,6 +2,7 @@
 """Quality masking and accumulation, slow and obvious: fields are cut out of binary digits."""
 
 from collections.abc import Collection, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,19 +14,24 @@ NIBBLES: tuple[Bits, ...] = ((2, 5), (6, 9), (10, 13), (14, 17), (18, 21), (22, 
 """Bits of b1 to b7. Source: MOD09 user guide, 500 m band quality."""
 
 
+@cache
+def digits(word: int) -> str:
+    """The binary digits of ``word``, the lowest first."""
+    return f"{int(word) & 0xFFFFFFFF:032b}"[::-1]
+
+
 def field(word: int, bits: Bits) -> int:
     """The unsigned integer in ``bits`` of ``word``, from its binary digits."""
-    digits = f"{int(word) & 0xFFFFFFFF:032b}"[::-1]
-    return int(digits[bits[0] : bits[1] + 1][::-1], 2)
+    return int(digits(word)[bits[0] : bits[1] + 1][::-1], 2)
 
 
 def accepted(words: Integers, fields: Mapping[Bits, Collection[int]]) -> NDArray[np.bool_]:
     """Where every field of the words, (T, N), holds one of its values."""
     answer = {
-        int(word): all(field(word, bits) in values for bits, values in fields.items())
-        for word in np.unique(words)
+        word: all(field(word, bits) in values for bits, values in fields.items())
+        for word in np.unique(words).tolist()
     }
-    return np.array([[answer[int(word)] for word in row] for row in words], bool)
+    return np.array([[answer[word] for word in row] for row in words.tolist()], bool)
 
 
 def bands_used(
