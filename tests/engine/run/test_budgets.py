@@ -91,7 +91,7 @@ def test_blocks_of_a_gpu_are_cut_to_its_memory(
 
 def test_what_a_gpu_has_no_room_for_is_refused_with_a_way_out() -> None:
     """A driver is shuffled among all rows of a tree: they are on the GPU together."""
-    ground: Any = SimpleNamespace(count=10**6, window=SimpleNamespace(size=10**6))
+    ground: Any = SimpleNamespace(count=10**6, window=Window(0, 0, 1000, 1000))
     ground.place = SimpleNamespace(area=SimpleNamespace(slug="a"))
     task = ForestTask(ground, ForestSettings(trees=2), "cuda", 100 << 20)
     assert task.least == 108 * 10**6 and refusal(replace(task, device="cpu"), 1 << 40) is None
@@ -107,7 +107,6 @@ def test_what_a_gpu_has_no_room_for_is_refused_with_a_way_out() -> None:
     assert said.startswith("analyse layers/a/mines: expected at most 64 MiB on the GPU at a time")
     assert "drivers.resolution" in said and refusal(replace(mines, budget=1 << 27), 1 << 40) is None
     assert lighter(mines) is None and refusal(replace(mines, device="cpu"), 1 << 40) is None
-    ground.window = Window(0, 0, 1000, 1000)
     dem = RasterLayer(ground, "cuda", "dem", DriverRaster(raster="dem.tif"), budget=1 << 27)
     assert lighter(dem) == replace(dem, budget=258 * 1002 * 4)
     assert lighter(replace(dem, driver="gdp")) is None
