@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from numpy.ma import masked_invalid
+from numpy.typing import NDArray
 
 from ..sources.areas import slug
 from .maps import seen
-from .meshes import Floats, Mesh
+from .meshes import Mesh, Raster
 from .percentiles import Percentiles
 from .pixels import PixelTable, joined
 from .style import (
@@ -44,6 +47,8 @@ DRIVERS = {
 }
 """The drivers, their names in figures, and their units."""
 
+Floats = NDArray[np.float64]
+
 FINER = 2
 """Pixels of a map of many to one of its picture's: a reader cannot see that there were more."""
 
@@ -71,15 +76,14 @@ def driver_maps(table: PixelTable, title: str = "") -> Figure:
             axes.set_axis_off()
         for axes, (name, grid) in zip(panels.flat, grids.items()):
             low, high = (0.0, 1.0) if name == "rsei" else limits[name]
-            look: Look = {
-                "cmap": RSEI_MAP if name == "rsei" else DRIVER_MAP,
-                "vmin": low,
-                "vmax": high,
-            }
-            drawn = mesh.drawn(axes, grid, interpolation="nearest", **look)
+            colours = ScalarMappable(cmap=RSEI_MAP if name == "rsei" else DRIVER_MAP)
+            colours.set_clim(low, high)
+            # As colours, a byte each: matplotlib takes some times the memory for numbers.
+            pixels = colours.to_rgba(masked_invalid(grid), bytes=True)
+            mesh.drawn(axes, pixels, interpolation="nearest")
             what, unit = ("RSEI", "") if name == "rsei" else DRIVERS[name]
             axes.set_title(f"{what}, {unit}" if unit else what)
-            bar = drawing.colorbar(drawn, ax=axes, location="bottom", shrink=0.85, aspect=16)
+            bar = drawing.colorbar(colours, ax=axes, location="bottom", shrink=0.85, aspect=16)
             bar.ax.tick_params(labelsize=6)
             bar.locator = bar.ax.xaxis.get_major_locator()
             bar.outline.set_linewidth(0.4)
@@ -91,9 +95,9 @@ def driver_maps(table: PixelTable, title: str = "") -> Figure:
 
 def _measured(
     table: PixelTable, names: Sequence[str], most: int
-) -> tuple[Mesh, dict[str, Floats], dict[str, tuple[float, float]]]:
+) -> tuple[Mesh, dict[str, Raster], dict[str, tuple[float, float]]]:
     """Rasters of those columns that have a value, and the limits of their colours."""
-    mesh, grids = Mesh.of(table.parts(["x", "y"]), most), dict[str, Floats]()
+    mesh, grids = Mesh.of(table.parts(["x", "y"]), most), dict[str, Raster]()
     values = Percentiles(names)
     for _ in mesh.laid(values.seen(table.parts(["x", "y", *names])), names, grids):
         pass
@@ -196,7 +200,7 @@ def _hexagons(axes: Axes, pairs: Callable[[], Iterator[tuple[Floats, Floats]]]) 
         found = aside.hexbin(*pair, mincnt=0, **look)
         counts = counts + np.asarray(found.get_array())
         found.remove()
-    centres, some = found.get_offsets()[counts > 0].T, counts[counts > 0]
+    centres, some = np.asarray(found.get_offsets())[counts > 0].T, counts[counts > 0]
     look |= {"C": some, "reduce_C_function": np.sum, "mincnt": 1}
     axes.hexbin(*centres, cmap=DRIVER_MAP, lw=0, **look)
     return np.array([min(left, bottom), max(right, top)])

@@ -4,7 +4,7 @@
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,21 @@ from .journal import QUARANTINE
 from .ledger import ledger
 from .orders import Progress
 from .store import Draft, Key, Store
-from .survey import Survey
+from .survey import Place, Survey
 from .tasks import Task, need
 from .upkeep import RUN, expect_run
 
 ALGORITHM = 3
 """Version of this stage: raised when what it writes changes."""
+
+DRAWING = 1 << 29
+"""Bytes of the program with what draws figures."""
+
+PIXEL = 24
+"""Bytes of a pixel of a map: its values twice, where it lies, and its places on the picture."""
+
+DRIVEN = 3 << 27
+"""Bytes of figures of drivers, of however many pixels: Parquet, groups of rows, and pictures."""
 
 PAGE, README = "report.html", "README.md"
 """What a reader opens first."""
@@ -77,14 +86,21 @@ def _quarantined(store: Store) -> Iterator[tuple[str, str]]:
 class ReportTask:
     """What the tasks of this stage share: they read results, and write what can be drawn again."""
 
+    pixels: int = field(default=0, kw_only=True)
+    """Of the largest raster of the index that is read whole."""
+
     stage = "report"
     inputs = (TABLES,)
     read = 0
     write = 0
-    memory = 1 << 29
 
     name = ""
     """The artefact within the stage."""
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the program, and of a map while it is brought to where it is seen."""
+        return DRAWING + self.pixels * PIXEL
 
     def key(self, store: Store) -> Key:
         """The tables, whose key names everything the run has committed before; its settings."""
@@ -107,6 +123,14 @@ class FiguresTask(ReportTask):
 
     kinds: tuple[str, ...] = KINDS
     """Files of each figure."""
+
+    driven: bool = False
+    """Whether its drivers are drawn."""
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the maps, one after the other, and of groups of rows of the drivers' tables."""
+        return super().memory + self.driven * DRIVEN
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -184,7 +208,12 @@ class PageTask(ReportTask):
 
 def figure_tasks(survey: Survey, device: str) -> tuple[Task, ...]:
     """All that needs no figures: the first wave of the stage."""
-    return drawing_tasks([place.area.slug for place in survey.places])
+    driven = survey.study.drivers is not None
+    areas = (
+        FiguresTask(place.area.slug, driven=driven, pixels=_largest([place]))
+        for place in survey.places
+    )
+    return (CatalogueTask(), *areas, RunFiguresTask(pixels=_largest(survey.places)))
 
 
 def drawing_tasks(slugs: Sequence[str], kinds: tuple[str, ...] = KINDS) -> tuple[Task, ...]:
@@ -195,7 +224,12 @@ def drawing_tasks(slugs: Sequence[str], kinds: tuple[str, ...] = KINDS) -> tuple
 
 def page_tasks(survey: Survey, device: str) -> tuple[PageTask, ...]:
     """The page: the second wave, since it shows the figures."""
-    return (PageTask(),)
+    return (PageTask(pixels=_largest(survey.places)),)
+
+
+def _largest(places: Sequence[Place]) -> int:
+    """Pixels of the largest raster of some areas, one of all or one a tile."""
+    return max((part.window.size for place in places for part in place.parts), default=0)
 
 
 def report(folder: Path, progress: Progress, pdf: bool = False) -> Path:
