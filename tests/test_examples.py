@@ -14,8 +14,8 @@ from affine import Affine
 from granule_files import lattice_of, write_granule
 
 from rsei.engine.run import pipeline, reading
+from rsei.engine.run.lacking import roles
 from rsei.engine.run.study import Study
-from rsei.engine.run.survey import roles
 from rsei.engine.sources.grids import LONLAT, Window, carrier, tile_window
 from rsei.engine.sources.patterns import fields
 from rsei.engine.sources.products import products

@@ -129,8 +129,8 @@ def require_pixels(summary: Summary, where: str) -> None:
     causes = ", ".join(f"{name} {n}" for name, n in sorted(taken.items(), key=lambda one: -one[1]))
     raise NothingValid(
         f"{where}: expected valid pixels, found none of {sum(taken.values())} inside the area "
-        f"({causes or 'the area holds no pixel centre'}); "
-        "check the boundary, the season's dates, the quality preset and the water settings"
+        f"({causes or 'the area holds no pixel centre'}); check the boundary, the granules of the "
+        "season (`rsei plan` lists missing ones), the quality preset and the water settings"
     )
 
 

@@ -18,10 +18,10 @@ from ..sources.manifest import Manifest
 from ..sources.products import plain, products
 from ..sources.records import Record, Wanted, newest
 from .errands import Fetched, FetchOptions, FetchPlan
+from .lacking import roles
 from .orders import Progress
 from .porters import Brought, Porters
 from .study import Study
-from .survey import roles
 
 ASKED = 40
 """Tiles in one question: the address that it makes stays under 8 kB, as servers allow."""

@@ -15,6 +15,7 @@ from ..sources.grids import Lattice, Window
 from ..sources.headers import Headers
 from ..sources.located import name_of
 from ..sources.products import products
+from .lacking import nothing_found, require_every_epoch, roles, thin_years
 from .places import Place as Place
 from .places import places
 from .store import Store
@@ -130,23 +131,12 @@ def _all(shelf: Shelf) -> Iterator[Granule]:
         yield from group
 
 
-def roles(study: Study) -> tuple[str, ...]:
-    """Roles of the products that the study's indicators and its water mask need."""
-    mndwi = study.water.mndwi != "off"
-    wanted = {
-        "reflectance": bool(study.indicators.bands(mndwi)),
-        "greenness": study.indicators.greenness == "product",
-        "heat": study.indicators.heat == "product",
-    }
-    return tuple(role for role in ROLES if wanted[role])
-
-
 def survey(study: Study, store: Store | None = None) -> Survey:
     """What a study has to work on; reads names, headers and boundaries, no pixel.
 
     Headers that were read before are known to ``store``, if it is a run folder that is there.
     Raises InputError: no granule of the season, unrelated grids, an area outside the tiles, an
-    epoch without any granule.
+    epoch without any granule, a role without any.
     """
     found = _catalogue(study, store)
     years, wanted = study.years(), roles(study)
@@ -158,14 +148,15 @@ def survey(study: Study, store: Store | None = None) -> Survey:
     }
     dated = [(g, y) for g in used for y in held[g.date, g.product]]
     if not dated:
-        raise InputError(_nothing(study, found, used))
-    _need_every_epoch(study, {year for _, year in dated})
+        raise InputError(nothing_found(study, found, used))
+    require_every_epoch(study, {year for _, year in dated})
     lattice, coarse = _grids([g for g, _ in dated])
     extents = _extents(dated, lattice)
     found_places, warnings = places(study, lattice, extents)
     shelves = _shelves(dated, extents, found_places)
     bad = tuple(b for b in found.bad if _concerns(b, study, wanted, period))
-    warnings += _thin_years(study, shelves)
+    held = {(role, year) for (_, year), shelf in shelves.items() for role in shelf.granules}
+    warnings += thin_years(study, held)
     return Survey(study, lattice, coarse, found_places, shelves, found, bad, tuple(warnings))
 
 
@@ -206,33 +197,6 @@ def _concerns(bad: BadGranule, study: Study, wanted: tuple[str, ...], period: Se
     return product.role in wanted and any(held)
 
 
-def _nothing(study: Study, found: Catalogue, used: list[Granule]) -> str:
-    first, last = study.granules.season
-    years = study.years()
-    wanted = f"granules of {first} to {last}, {years[0]} to {years[-1]}"
-    if used:
-        days = sorted({g.date for g in used})
-        there = f"{len(used)} granules of {days[0]} to {days[-1]}"
-    else:
-        products_ = sorted({g.product for g in found.granules})
-        there = f"{len(found.granules)} granules ({', '.join(products_) or 'no known product'})"
-    needs = ", ".join(roles(study)) or "no product"
-    return (
-        f"{study.granules.path}: expected {wanted} for {needs}, found {there} and "
-        f"{len(found.skipped)} files of no known product; check granules.path, season and epochs"
-    )
-
-
-def _need_every_epoch(study: Study, years: set[int]) -> None:
-    for epoch in study.epochs:
-        if not years & set(study.years(epoch)):
-            span = study.years(epoch)
-            raise InputError(
-                f"{study.granules.path}: expected granules of {span[0]} to {span[-1]} for epoch "
-                f"{epoch}, found none; get them, or take {epoch} out of study.epochs"
-            )
-
-
 def _grids(granules: Iterable[Granule]) -> tuple[Lattice, Lattice | None]:
     """The grid of 500 m and that of 1 km. Raises GridError where there are unrelated ones."""
     fine: dict[Lattice, Path] = {}
@@ -261,18 +225,6 @@ def _extents(dated: Iterable[tuple[Granule, int]], lattice: Lattice) -> dict[str
         known = extents.get(tile)
         extents[tile] = known | window if known else window
     return extents
-
-
-def _thin_years(study: Study, shelves: Mapping[tuple[str, int], Shelf]) -> list[str]:
-    """Epochs that lack a role in some of their years: their mean is of fewer years."""
-    warnings = []
-    for epoch in study.epochs:
-        for role in roles(study):
-            there = {year for (_, year), shelf in shelves.items() if role in shelf.granules}
-            lacking = [str(year) for year in study.years(epoch) if year not in there]
-            if lacking:
-                warnings.append(f"epoch {epoch}: no {role} granule of {', '.join(lacking)}")
-    return warnings
 
 
 def _shelves(

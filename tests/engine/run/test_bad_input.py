@@ -14,6 +14,8 @@ import rasterio
 import studies
 from crashing_library import deaths, recoded
 
+from rsei.engine.run.reading import load
+from rsei.engine.run.survey import survey
 from rsei.engine.sources import hdf4
 from rsei.engine.sources.errors import (
     BoundaryError,
@@ -186,6 +188,22 @@ def test_a_year_without_data(granules: Path, tmp_path: Path) -> None:
     study = 'name = "small"\nout = "run"\nepochs = [2012, 2019]'
     with pytest.raises(InputError, match="epoch 2019"):
         studies.run(written(tmp_path, granules, study=study))
+
+
+def test_no_granule_of_a_product(granules: Path, tmp_path: Path) -> None:
+    folder = copied(granules, tmp_path / "copy")
+    for path in folder.glob("MOD11A2.*"):
+        path.unlink()
+    with pytest.raises(InputError, match=r"heat granules \(MOD11A2 or MYD11A2\).*indicators\.heat"):
+        survey(load(written(tmp_path, folder)))
+
+
+def test_an_epoch_without_a_product_is_told_of(granules: Path, tmp_path: Path) -> None:
+    folder = copied(granules, tmp_path / "copy")
+    for path in folder.glob("MOD13A1.A2012*"):
+        path.unlink()
+    said = "epoch 2012: no greenness granule of 2012: none of its pixels can be valid"
+    assert said in survey(load(written(tmp_path, folder, study=TWO))).warnings
 
 
 def test_area_outside_the_tiles(granules: Path, tmp_path: Path) -> None:
