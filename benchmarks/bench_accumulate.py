@@ -22,10 +22,11 @@ import xarray as xr
 from measured import keep, medians, peak_bytes
 from numpy.typing import NDArray
 
-from rsei.engine.index.composite import BANDS, Partial, ReflectanceSum
+from rsei.engine.index.composite import Partial, ReflectanceSum
 from rsei.engine.index.quality import Policy
 from rsei.engine.run.machine import processor
 from rsei.engine.sources import simulated_stack as scenes
+from rsei.engine.sources.products import BANDS
 from rsei.kernels import quality
 
 ODD = {

@@ -16,9 +16,8 @@ from ...kernels.quality import accumulate
 from ..sources.errors import InputError
 from ..sources.products import BANDS
 from .quality import LayerRules, Policy
-from .season import Season
 
-__all__ = ["BANDS", "GreennessSum", "HeatSum", "Partial", "ReflectanceSum", "Season"]
+__all__ = ["GreennessSum", "HeatSum", "Partial", "ReflectanceSum"]
 
 MOST = {1: 255, 2: 65535}
 """Dates that a count holds, by its bytes."""

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rsei.engine.index.composite import BANDS, GreennessSum, HeatSum, Partial, ReflectanceSum
+from rsei.engine.index.composite import GreennessSum, HeatSum, Partial, ReflectanceSum
 from rsei.engine.index.quality import QUALITY_FIELDS, Policy
 from rsei.engine.sources.errors import InputError
+from rsei.engine.sources.products import BANDS
 
 Layers = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 USER = Policy.model_validate(

@@ -15,7 +15,6 @@ from pydantic import ValidationError
 from worlds_index import ground, layers
 
 from rsei.engine.index.indicators import (
-    BANDS,
     IndicatorSettings,
     UserRaster,
     WaterSettings,
@@ -24,6 +23,7 @@ from rsei.engine.index.indicators import (
 )
 from rsei.engine.index.summaries import INDICATORS, REASONS
 from rsei.engine.sources.errors import StudyError
+from rsei.engine.sources.products import BANDS
 
 SHAPE = (50, 41)
 FROM_BANDS = IndicatorSettings(greenness="bands")

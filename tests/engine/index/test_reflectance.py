@@ -8,10 +8,10 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsei.engine.index.composite import BANDS
 from rsei.engine.index.quality import QUALITY_FIELDS, Policy
 from rsei.engine.index.reflectance import composite
 from rsei.engine.sources.errors import InputError
+from rsei.engine.sources.products import BANDS
 
 DATES, SHAPE = 20, (9, 11)
 GRID = ("time", "y", "x")
