@@ -24,7 +24,7 @@ class Percentiles:
         """Hand on the parts of a table, once their values are counted by their upper half."""
         for part in parts:
             for name, counts in self.counts.items():
-                counts += _counted(_ordered(part[name]) >> HALF)
+                counts += _counted(_ordered(part[name]) >> np.uint32(HALF))
             yield part
 
     def limits(
@@ -42,7 +42,7 @@ class Percentiles:
                 lower[name, _bucket(counts, int(rank))] = np.zeros(1 << HALF, np.int64)
                 lower[name, _bucket(counts, int(np.ceil(rank)))] = np.zeros(1 << HALF, np.int64)
         for part in parts:
-            values = {name: _ordered(part[name]) for name, _ in lower}
+            values = {name: _ordered(part[name]) for name in {name for name, _ in lower}}
             for (name, upper), counts in lower.items():
                 found = values[name]
                 counts += _counted(found[found >> HALF == upper] & ((1 << HALF) - 1))

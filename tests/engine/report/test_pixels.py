@@ -3,6 +3,7 @@
 
 import tracemalloc
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -158,13 +159,13 @@ def test_hexagons_count_every_point(tmp_path: Path) -> None:
         stored(tmp_path / "predictions.parquet", "predictions", told.drop(columns="rsei")),
     )
     axes, plain = Figure().subplots(), Figure().subplots()
-    ends = figures_drivers._hexagons(axes, lambda: figures_drivers._validated(*pair))
+    ends = figures_drivers._hexagons(axes, partial(figures_drivers._validated, *pair))
     both = table.merge(told.drop(columns=["area", "rsei"]), on=["x", "y"])
     both = both[both["split"] == "valid"]
     expected = plain.hexbin(both["rsei"], both["predicted"], gridsize=45, mincnt=1)
     (found,) = axes.collections
     np.testing.assert_array_equal(found.get_array(), expected.get_array())
-    np.testing.assert_allclose(found.get_offsets(), expected.get_offsets())
+    np.testing.assert_allclose(*(np.asarray(one.get_offsets(), float) for one in (found, expected)))
     every = both[["rsei", "predicted"]].to_numpy()
     assert ends.tolist() == [every.min(), every.max()]
 
@@ -194,8 +195,7 @@ def test_nine_times_the_pixels_take_no_more_memory(
         tracemalloc.start()
         figures_drivers._measured(drivers, ("rsei", "dem", "gdp"), 50)
         axes = Figure().subplots()
-        pairs = drivers, predictions
-        figures_drivers._hexagons(axes, lambda pairs=pairs: figures_drivers._validated(*pairs))
+        figures_drivers._hexagons(axes, partial(figures_drivers._validated, drivers, predictions))
         mesh = Mesh.of(predictions.parts(["x", "y"]), 50)
         mesh.averaged(predictions.parts(["x", "y", "predicted"]), "predicted")
         peaks.append((tracemalloc.get_traced_memory()[1], max(arrow) - before))

@@ -25,7 +25,7 @@ NONE = resource.RLIM_INFINITY
 
 def small(path: Path) -> dict[str, str]:
     pixels = np.random.default_rng(0).integers(0, 1 << 30, (2, *WINDOW.shape), dtype=np.int32)
-    outcomes = {}
+    outcomes: dict[str, str] = {}
     for compression in ("deflate", "lerc", "lzw"):
         form = Form(("a", "b"), "int32", None, compression=compression)
         write = partial(write_geotiff, path, pixels, SINUSOIDAL_500M, WINDOW, form)
@@ -44,7 +44,7 @@ def large(path: Path) -> dict[str, str]:
 
 def shortened(path: Path, write: Callable[[], None]) -> dict[str, str]:
     """What comes of a file for which there is less and less room."""
-    outcomes = {}
+    outcomes: dict[str, str] = {}
     write()
     size = path.stat().st_size
     for room in (0, 1, 300, size // 3, 2 * size // 3, size - 5000, size - 100, size - 1, size):
