@@ -12,8 +12,9 @@ import pytest
 import rasterio
 from numpy.typing import NDArray
 
-from rsei.engine.index.composite import HeatSum, Partial, ReflectanceSum, Season
+from rsei.engine.index.composite import HeatSum, Partial, ReflectanceSum
 from rsei.engine.index.quality import Policy
+from rsei.engine.index.season import Season
 
 Layers = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 
