@@ -165,7 +165,8 @@ def test_hexagons_count_every_point(tmp_path: Path) -> None:
     expected = plain.hexbin(both["rsei"], both["predicted"], gridsize=45, mincnt=1)
     (found,) = axes.collections
     np.testing.assert_array_equal(found.get_array(), expected.get_array())
-    np.testing.assert_allclose(*(np.asarray(one.get_offsets(), float) for one in (found, expected)))
+    centres = [np.asarray(one.get_offsets(), float) for one in (found, expected)]
+    np.testing.assert_allclose(centres[0], centres[1])
     every = both[["rsei", "predicted"]].to_numpy()
     assert ends.tolist() == [every.min(), every.max()]
 
