@@ -17,8 +17,6 @@ from ..sources.errors import InputError
 from ..sources.products import BANDS
 from .quality import LayerRules, Policy
 
-__all__ = ["GreennessSum", "HeatSum", "Partial", "ReflectanceSum"]
-
 MOST = {1: 255, 2: 65535}
 """Dates that a count holds, by its bytes."""
 
