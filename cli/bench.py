@@ -36,12 +36,12 @@ def bench(
     from ..engine.run.scenes import BenchOptions
 
     options = BenchOptions(pixels, dates, repeats, device)
-    last = benchmark.earlier(against) if against else None
+    last = benchmark.earlier(against, options) if against else None
     with TemporaryDirectory(prefix="rsei-bench-") as name:
         found = benchmark.bench(options, folder or Path(name))
     typer.echo(benchmark.report(found, last))
     if write:
         benchmark.put(found, write)
     if last and (stages := benchmark.slower(found, last)):
-        typer.echo(f"slower than before: {', '.join(stages)}", err=True)
+        typer.echo(f"slower than before: {'; '.join(stages)}", err=True)
         raise typer.Exit(PARTIAL)

@@ -240,13 +240,30 @@ def put(found: Mapping[str, Any], file: Path) -> None:
     file.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 
 
-def earlier(file: Path) -> dict[str, Any]:
-    """The figures that an earlier run wrote; raises StudyError where the file holds none."""
+def earlier(file: Path, options: BenchOptions) -> dict[str, Any]:
+    """The figures that an earlier run wrote.
+
+    Raises StudyError where the file holds none, or those of other pixels or dates: what fits into
+    a cache has other shares.
+    """
     try:
         found: dict[str, Any] = json.loads(file.read_text("utf-8"))
         {row["stage"]: row["of_copy"] + 0.0 for row in found["stages"]}
+        side, dates = found["options"]["side"], found["options"]["dates"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StudyError(
-            f"{file}: expected figures that `rsei bench --json` wrote, found {error}"
+            f"{file}: expected figures that `rsei bench --json` wrote, found {_fault(error)}; "
+            "name such a file"
         ) from error
+    if (side, dates) != (options.side, options.dates):
+        raise StudyError(
+            f"{file}: expected figures of {options.side} pixels and {options.dates} dates, found "
+            f"{side} and {dates}; measure again with --pixels {side} --dates {dates}"
+        )
     return found
+
+
+def _fault(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return f"none of {error}" if isinstance(error, KeyError) else f"another content ({error})"

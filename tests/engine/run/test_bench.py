@@ -184,14 +184,18 @@ def test_a_stage_that_lost_a_fifth_is_named(found: dict[str, Any], tmp_path: Pat
     assert bench.slower(found, last) == ["mask and add"]
     assert "| - |" in bench.report(found, last)
     bench.put(last, tmp_path / "last.json")
-    assert bench.earlier(tmp_path / "last.json") == last
+    assert bench.earlier(tmp_path / "last.json", SMALL) == last
+    with pytest.raises(
+        StudyError, match=r"found 96 and 6; measure again with --pixels 96 --dates 6"
+    ):
+        bench.earlier(tmp_path / "last.json", replace(SMALL, dates=7))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"stages": [{"stage": "a"}]}'])
 def test_figures_of_nobody_are_an_error(text: str, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(StudyError, match="figures that `rsei bench --json` wrote"):
-        bench.earlier(tmp_path / "a.json")
+        bench.earlier(tmp_path / "a.json", SMALL)
 
 
 def test_the_command(folder: Path, tmp_path: Path) -> None:
