@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The files that a study names beside its granules, looked for before the first task."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from ..index.indicators import UserRaster
 from ..sources.errors import InputError
 from ..sources.patterns import expand, of_year
+from ..sources.vectors import read, require_overlap
 from .driver_settings import DriverRaster
+from .outlines import fields_of
+from .places import Place
 from .study import DriversSettings, Study
 
 
@@ -23,6 +27,31 @@ def absent(study: Study) -> tuple[str, ...]:
     if path := study.report.published:
         said += _looked_for("report.published", _expect, path)
     return tuple(dict.fromkeys(said))
+
+
+def unfit(places: Iterable[Place]) -> tuple[str, ...]:
+    """A sentence for each file of mines or zones that is there and cannot be used.
+
+    Tasks say the same when every map is written, which may be hours later.
+    """
+    of_settings = groupby(places, lambda place: id(place.settings))
+    return tuple(line for _, group in of_settings for line in _layers(list(group)))
+
+
+def _layers(group: Sequence[Place]) -> Iterator[str]:
+    """Of areas that share their files, each of which is read once."""
+    named = group[0].settings
+    if named.zones and named.zones.is_file():
+        yield from _looked_for(f"zones of {named.name}", fields_of, group[0])
+    if named.mines and named.mines.is_file():
+        try:
+            layer = read(named.mines)
+        except InputError as error:
+            yield f"mines of {named.name}: {error}"
+            return
+        for area in (place.area for place in group):
+            wanted = (layer, area.geometry, area.crs, "mines")
+            yield from _looked_for(f"mines of {area.name}", require_overlap, *wanted)
 
 
 def _polygons(study: Study) -> Iterator[str]:

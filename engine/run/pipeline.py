@@ -19,7 +19,7 @@ from .journal import Journal, refuse_damaged
 from .ledger import ledger
 from .machine import versions
 from .maps import index_tasks, write_tasks
-from .named import absent
+from .named import absent, unfit
 from .orders import (
     STAGES,
     MissingDate,
@@ -94,6 +94,7 @@ def plan(study: Study) -> Plan:
         ),
         warnings=(
             *absent(study),
+            *unfit(found.places),
             *found.warnings,
             *_refusals(waves, study.compute.memory_bytes),
         ),
@@ -171,7 +172,7 @@ def run(study: Study, options: RunOptions, progress: Progress, stop: Stop | None
         try:
             refuse_damaged(journal)
             progress.say(f"device: {processor.device}, {processor.reason}")
-            for one in absent(study):
+            for one in (*absent(study), *unfit(found.places)):
                 progress.say(f"warning: {one}")
             tally = Tally(options.limit)
             ready, memory = Ready(store), study.compute.memory_bytes

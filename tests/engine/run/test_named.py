@@ -5,12 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
+import geopandas as gpd
 import pytest
+import shapely
 from pydantic import BaseModel
 
 from rsei.engine.run import reading
-from rsei.engine.run.named import absent
+from rsei.engine.run.named import absent, unfit
+from rsei.engine.run.places import Place
 from rsei.engine.run.study import Study, models
+from rsei.engine.sources.areas import areas
+from rsei.engine.sources.grids import Window
 
 TEXT = """
 [study]
@@ -91,6 +96,58 @@ def test_land_cover_of_some_year_is_enough(tmp_path: Path) -> None:
 def test_a_name_in_braces_that_is_none_is_told(tmp_path: Path) -> None:
     (said,) = absent(study(tmp_path, cover="lc_{yaer}.tif"))
     assert "found {yaer}" in said
+
+
+def shapes(path: Path, crs: str | None, *boxes: tuple[float, float, float, float]) -> None:
+    geometry = gpd.GeoSeries([shapely.box(*box) for box in boxes])
+    gpd.GeoDataFrame({"NAME": ["a"] * len(boxes)}, geometry=geometry, crs=crs).to_file(path)
+
+
+def said_of(folder: Path, boundary: str) -> tuple[str, ...]:
+    """What is said of the layers of an area of two, or of one, features."""
+    text = TEXT.format(cover="lc.tif").replace(
+        'name = "Town"\nbounds = [117, 39, 118, 40]', boundary
+    )
+    asked = reading.parse(text.encode(), folder / "study.toml")
+    (settings,) = asked.area
+    return unfit(
+        Place(area, settings, Window(0, 0, 1, 1), ())
+        for area in areas(settings.outline, settings.name, settings.name_field)
+    )
+
+
+TOWN = 'name = "Town"\nbounds = [117, 39, 118, 40]'
+
+
+def test_layers_that_fit_and_layers_that_are_gone_are_not_spoken_of(tmp_path: Path) -> None:
+    assert said_of(tmp_path, TOWN) == ()
+    shapes(tmp_path / "mines.gpkg", "EPSG:4326", (117.4, 39.4, 117.5, 39.5))
+    shapes(tmp_path / "zones.gpkg", "EPSG:4326", (117, 39, 117.5, 40), (117.5, 39, 118, 40))
+    assert said_of(tmp_path, TOWN) == ()
+
+
+def test_mines_of_metres_called_degrees_are_told_of(tmp_path: Path) -> None:
+    shapes(tmp_path / "mines.gpkg", "EPSG:4326", (678_000, 5_320_000, 711_000, 5_342_000))
+    (said,) = said_of(tmp_path, TOWN)
+    assert said.startswith("mines of Town: ") and "check the file and its coordinate system" in said
+
+
+def test_layers_that_cannot_be_read_are_told_of(tmp_path: Path) -> None:
+    (tmp_path / "mines.gpkg").write_bytes(b"mines")
+    (tmp_path / "zones.gpkg").write_bytes(b"zones")
+    zones, mines = said_of(tmp_path, TOWN)
+    assert zones.startswith("zones of Town: ") and mines.startswith("mines of Town: ")
+
+
+def test_each_area_of_a_file_without_mines_is_told_of(tmp_path: Path) -> None:
+    east = (117.5, 39.0, 118.0, 40.0)
+    shapes(tmp_path / "towns.gpkg", "EPSG:4326", (117.0, 39.0, 117.5, 40.0), east)
+    towns = gpd.read_file(tmp_path / "towns.gpkg").assign(NAME=["West", "East"])
+    towns.to_file(tmp_path / "towns.gpkg")
+    shapes(tmp_path / "mines.gpkg", "EPSG:4326", (117.1, 39.4, 117.2, 39.5))
+    named = 'name = "Towns"\nboundary = "towns.gpkg"\nname_field = "NAME"'
+    (said,) = said_of(tmp_path, named)
+    assert said.startswith("mines of East: ") and "117.500 to 118.000 E" in said
 
 
 def paths_in(model: type[BaseModel]) -> Iterator[str]:
