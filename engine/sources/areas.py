@@ -80,9 +80,16 @@ def areas(
         return (Area(name, slug(name), shapely.union_all(found.frame.geometry.values), crs),)
     if name_field not in found.frame.columns:
         fields = ", ".join(sorted(set(found.frame.columns) - {found.frame.geometry.name}))
-        raise BoundaryError(f"{source}: expected a field {name_field!r}, found {fields or 'none'}")
+        raise BoundaryError(
+            f"{source}: expected a field {name_field!r}, found {fields or 'none'}; "
+            "see area.name_field"
+        )
     if found.frame[name_field].isna().any():
-        raise BoundaryError(f"{source}: expected a name in every {name_field!r}, found blanks")
+        blank = int(found.frame[name_field].isna().sum())
+        raise BoundaryError(
+            f"{source}: expected a name in every {name_field!r}, found blanks in {blank} of "
+            f"{len(found.frame)} features; name them, or leave them out"
+        )
     groups = found.frame.groupby(found.frame[name_field].astype(str), sort=False)
     result = tuple(
         Area(str(key), slug(str(key)), shapely.union_all(group.geometry.values), crs)
@@ -169,7 +176,8 @@ def window_of(area: Area, lattice: Lattice) -> Window:
     if top is None:
         raise BoundaryError(
             f"{area.name}: expected at least one pixel of {lattice.dx:g} x {lattice.dy:g} with its "
-            f"centre inside, found none at {extent(area.geometry.bounds, area.crs)}"
+            f"centre inside, found none at {extent(area.geometry.bounds, area.crs)}; take a larger "
+            "area, or check its coordinate system"
         )
     bottom = guess.height - (first(area, lattice, guess, "bottom") or 0)
     left = first(area, lattice, guess, "left") or 0

@@ -83,7 +83,10 @@ def inspect(path: Path) -> dict[str, Any]:
     elif start.startswith(HDF5):
         layers = _netcdf(path)
     else:
-        raise InputError(f"{path}: expected HDF4, GeoTIFF or NetCDF-4, found {beginning(start)}")
+        raise InputError(
+            f"{path}: expected HDF4, GeoTIFF or NetCDF-4, found {beginning(start)}; "
+            "name a granule or a raster"
+        )
     name = name_of(path.name)
     report: dict[str, Any] = {
         "file": path.name,

@@ -27,7 +27,8 @@ def fields(pattern: str) -> set[str]:
     if found - set(PLACES):
         wrong = ", ".join(f"{{{name}}}" for name in sorted(found - set(PLACES)))
         raise RasterError(
-            f"{pattern}: expected {{epoch}}, {{year}} or {{month:02d}}, found {wrong}"
+            f"{pattern}: expected {{epoch}}, {{year}} or {{month:02d}}, found {wrong}; "
+            "name the files by these"
         )
     return found
 
@@ -48,7 +49,7 @@ def expand(
         listed = ", ".join(missing[:8]) + (" ..." if len(missing) > 8 else "")
         raise RasterError(
             f"{pattern}: expected {len(found)} file{'s' * (len(found) != 1)} for epoch {epoch}, "
-            f"found {len(found) - len(missing)}; missing: {listed}"
+            f"found {len(found) - len(missing)}; check the path, or add what is missing: {listed}"
         )
     return tuple(found)
 

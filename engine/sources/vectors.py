@@ -16,7 +16,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from .errors import BoundaryError
-from .files import first_bytes, require_no_file
+from .files import beginning, first_bytes, require_no_file
 from .grids import LONLAT, extent
 from .repairs import LINES, POLYGONS, Repairs, repair
 
@@ -56,7 +56,9 @@ def read(
     if frame.empty:
         wanted = "polygons" if polygons else "polygons or lines"
         found = " and ".join(sorted({*whole.geom_type.dropna()} - kinds)) or "none"
-        raise BoundaryError(f"{path}: expected {wanted}, found {found} ({repairs})")
+        raise BoundaryError(
+            f"{path}: expected {wanted}, found {found} ({repairs}); name a file of outlines"
+        )
     return Layer(path, frame, repairs)
 
 
@@ -74,14 +76,20 @@ def form(path: Path) -> str:
     if found is None:
         endings = " ".join(FORMATS)
         raise BoundaryError(
-            f"{path}: expected one of {endings}, found {path.suffix or 'no'} ending"
+            f"{path}: expected one of {endings}, found {path.suffix or 'no'} ending; "
+            "export it as one of these"
         )
     if found == "JSON":
         if not start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
-            raise BoundaryError(f"{path}: expected GeoJSON or TopoJSON, found {start[:16]!r}")
+            raise BoundaryError(
+                f"{path}: expected GeoJSON or TopoJSON, found {beginning(start)}; export it again"
+            )
         return found
     if not start.startswith(MAGIC[found]):
-        raise BoundaryError(f"{path}: expected the content of a {found} file, found {start[:16]!r}")
+        raise BoundaryError(
+            f"{path}: expected the content of a {found} file, found {beginning(start)}; "
+            "export it again"
+        )
     return found
 
 
@@ -184,7 +192,9 @@ def read_parquet(path: Path, layer: str | None) -> gpd.GeoDataFrame:
     try:
         return gpd.read_parquet(path)
     except (ValueError, OSError, KeyError, TypeError, shapely.errors.ShapelyError) as error:
-        raise BoundaryError(f"{path}: cannot be read as GeoParquet: {error}") from error
+        raise BoundaryError(
+            f"{path}: cannot be read as GeoParquet: {error}; export it again"
+        ) from error
 
 
 READERS: dict[str, Callable[[Path, str | None], gpd.GeoDataFrame]] = {
