@@ -183,3 +183,14 @@ def test_settings_refuse_what_they_cannot_mean() -> None:
 def test_celsius_becomes_kelvin() -> None:
     heat = UserRaster(raster="t.tif", range=(-20, 50), units="C")
     assert IndicatorSettings(heat=heat).ranges[3] == pytest.approx((253.15, 323.15))
+
+
+@pytest.mark.parametrize(("units", "low", "high"), [("C", 250, 330), ("K", -20, 60), ("", -20, 60)])
+def test_kelvin_called_celsius_and_the_reverse_are_refused(
+    units: str, low: float, high: float
+) -> None:
+    heat = UserRaster(raster="t.tif", range=(low, high), units=units)
+    with pytest.raises(
+        ValueError, match=r"heat\.range: expected temperatures .* check heat\.units"
+    ):
+        IndicatorSettings(heat=heat)
