@@ -49,13 +49,23 @@ def refusal(task: Task, budget: int) -> StudyError | None:
         return _too_much_for_a_gpu(task, least, room, ways)
     if task.memory <= budget:
         return None
-    enough = math.ceil(task.memory / GIB)
-    larger = f'set compute.memory = "{enough} GiB" where there is as much'
+    enough = _amount(task.memory)
+    larger = f'set compute.memory = "{enough}" where there is as much'
+    share = f"{budget / GIB:.1f} GiB" if budget >= GIB else f"{budget >> 20} MiB"
     return StudyError(
-        f"{label(task)}: expected tasks of at most {budget / GIB:.1f} GiB, the share of "
-        f"compute.memory that one has, found one that takes about {enough} GiB; "
+        f"{label(task)}: expected tasks of at most {share}, the share of compute.memory that one "
+        f"has, found one that takes about {enough}; "
         + ", ".join([larger, *ways, "or take fewer --workers, which share it"])
     )
+
+
+def _amount(size: int) -> str:
+    """At least ``size`` bytes, as a study file has them.
+
+    >>> _amount(256 << 20), _amount((1 << 30) + 1)
+    ('256 MiB', '2 GiB')
+    """
+    return f"{math.ceil(size / GIB)} GiB" if size > GIB else f"{-(-size >> 20)} MiB"
 
 
 def _too_much_for_a_gpu(task: Task, least: int, room: int, ways: list[str]) -> StudyError:

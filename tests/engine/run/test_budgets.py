@@ -47,15 +47,15 @@ def granules(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_plan_says_what_is_refused_and_how_to_go_on(granules: Path, tmp_path: Path) -> None:
     file = studies.written(tmp_path, granules, compute=SMALL)
     said = [one for one in pipeline.plan(studies.load(file)).warnings if "compute.memory" in one]
-    assert said[0].startswith("analyse tables: expected tasks of at most 0.1 GiB")
-    assert 'set compute.memory = "1 GiB"' in said[0]
+    assert said[0].startswith("analyse tables: expected tasks of at most 100 MiB")
+    assert 'set compute.memory = "256 MiB"' in said[0]
     enough = studies.written(tmp_path, granules)
     assert not any("compute.memory" in one for one in pipeline.plan(studies.load(enough)).warnings)
 
 
 def test_run_refuses_after_it_has_done_the_rest(granules: Path, tmp_path: Path) -> None:
     file = studies.written(tmp_path, granules, compute=SMALL)
-    with pytest.raises(StudyError, match=r"analyse tables: .* found one that takes about 1 GiB"):
+    with pytest.raises(StudyError, match=r"analyse tables: .* found one that takes about 256 MiB"):
         studies.run(file)
     stages = {marker.stage for marker in Store(tmp_path / "run").markers()}
     assert "write" in stages and not (tmp_path / "run/tables").exists()
