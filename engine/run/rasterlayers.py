@@ -16,7 +16,7 @@ from ..sources.errors import InputError
 from ..sources.grids import Window
 from ..sources.patterns import expand
 from ..sources.placed import same_grid
-from ..sources.rasterfiles import open_raster, split
+from ..sources.rasterfiles import CACHE, open_raster, split
 from ..sources.rasters import laid, method, require_cover, scaled
 from ..sources.resampling import Method
 from .driver_settings import DriverRaster
@@ -80,9 +80,11 @@ class RasterLayer(LayerTask):
 
     @property
     def held(self) -> int:
-        """Bytes of the area's pixels, of a strip of each file, and of what a block of it needs."""
+        """Bytes of the area's pixels, of a strip of each file, and of what a block of it needs and
+        GDAL holds."""
         months = 12 if self.raster.months else 1
-        return self.ground.window.size + self._strip * (STRIP + 8 * months) + PATCHES + PROGRAM
+        strips = self._strip * (STRIP + 8 * months)
+        return self.ground.window.size + strips + PATCHES + CACHE + PROGRAM
 
     @property
     def memory(self) -> int:

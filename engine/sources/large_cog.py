@@ -16,8 +16,8 @@ from .geotiff import BLOCK, Form, cut_short, describe, explained, grid, pack, re
 from .grids import Lattice, Window
 from .rasterfiles import SAFE, tiff
 
-CACHE = 64
-"""MiB of tiles that GDAL holds; left to itself, a twentieth of the machine's memory."""
+CACHE = 1 << 26
+"""Bytes of tiles that GDAL holds; left to itself, a twentieth of the machine's memory."""
 
 
 def write_large_cog(

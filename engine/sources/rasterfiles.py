@@ -45,6 +45,10 @@ SAFE = {
 """GDAL options that keep it to the file itself: no .aux.xml, .ovr, .msk or .tfw beside it."""
 
 
+CACHE = 1 << 27
+"""Bytes of a raster's blocks that GDAL holds while strips of it are read, of all that are open;
+left to itself, a twentieth of the machine's memory: a gigabyte of twelve months of a nation."""
+
 BLOCK_LIMIT = 1 << 30
 """Bytes of the largest block of a TIFF that is believed."""
 
@@ -257,7 +261,7 @@ def readable(path: Path) -> Iterator[None]:
 @contextmanager
 def tiff_pixels(path: Path, band: int) -> Iterator[Pixels]:
     """Reads windows of one band, and its mask (nodata value, internal mask or alpha)."""
-    with opened_tiff(path) as dataset:
+    with rasterio.Env(GDAL_CACHEMAX=CACHE), opened_tiff(path) as dataset:
 
         def read(window: Window) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
             part = Part(window.left, window.top, window.width, window.height)

@@ -12,10 +12,11 @@ from affine import Affine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracles_rasters import write_tiff
+from rasterio._env import get_gdal_config
 
 from rsei.engine.sources.errors import InputError, RasterError
 from rsei.engine.sources.grids import Lattice, Window
-from rsei.engine.sources.rasterfiles import open_raster, opened_tiff
+from rsei.engine.sources.rasterfiles import CACHE, open_raster, opened_tiff
 from rsei.engine.sources.rasters import on_lattice
 
 PLACE = Affine(500, 0, 500_000, 0, -500, 5_000_000)
@@ -255,3 +256,16 @@ def test_damaged_bytes_give_values_or_a_named_error(
         assert on_lattice(path, METRES, WINDOW).shape == WINDOW.shape
     except InputError as error:
         assert str(error)
+
+
+def test_what_gdal_holds_of_rasters_does_not_grow_with_the_machine(tmp_path: Path) -> None:
+    """However many are open; afterwards it is as it was."""
+    for name in "ab":
+        write_tiff(tmp_path / f"{name}.tif", VALUES, METRES.crs, PLACE)
+    before = get_gdal_config("GDAL_CACHEMAX")
+    first, second = (open_raster(tmp_path / f"{name}.tif") for name in "ab")
+    with first.pixels():
+        with second.pixels() as read:
+            read(WINDOW)
+        assert get_gdal_config("GDAL_CACHEMAX") == CACHE != before
+    assert get_gdal_config("GDAL_CACHEMAX") == before
