@@ -42,6 +42,48 @@ class Scores:
         return cls(truth.size, r2, float(np.sqrt((error**2).mean())), float(np.abs(error).mean()))
 
 
+@dataclass
+class Agreement:
+    """What scores are made of, of rows that come part by part and are too many to hold."""
+
+    n: int = 0
+    """Rows that have both values."""
+
+    mean: float = 0.0
+    """Their mean observation."""
+
+    spread: float = 0.0
+    """Sum of the squared distances from it."""
+
+    squared: float = 0.0
+    """Sum of the squared errors."""
+
+    absolute: float = 0.0
+    """Sum of the absolute errors."""
+
+    def add(self, observed: Floats, predicted: Floats) -> None:
+        """Count more rows. Source of the merged spread: Chan, Golub and LeVeque 1983."""
+        both = np.isfinite(observed) & np.isfinite(predicted)
+        truth, error = observed[both], predicted[both] - observed[both]
+        if not truth.size:
+            return
+        n, apart = self.n + truth.size, float(truth.mean()) - self.mean
+        self.spread += float(((truth - truth.mean()) ** 2).sum())
+        self.spread += apart**2 * self.n * truth.size / n
+        self.mean += apart * truth.size / n
+        self.squared += float((error**2).sum())
+        self.absolute += float(np.abs(error).sum())
+        self.n = n
+
+    @property
+    def scores(self) -> Scores:
+        """The scores of all rows, as ``Scores.of``."""
+        if not self.n:
+            return Scores(0, np.nan, np.nan, np.nan)
+        r2 = 1 - self.squared / self.spread if self.spread > 0 else np.nan
+        return Scores(self.n, r2, float(np.sqrt(self.squared / self.n)), self.absolute / self.n)
+
+
 def variance_explained(observed: Floats, out_of_bag: Floats) -> float:
     """R's "% Var explained" by out-of-bag predictions, %.
 
