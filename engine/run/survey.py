@@ -155,8 +155,8 @@ def survey(study: Study, store: Store | None = None) -> Survey:
     found_places, warnings = places(study, lattice, extents)
     shelves = _shelves(dated, extents, found_places)
     bad = tuple(b for b in found.bad if _concerns(b, study, wanted, period))
-    held = {(role, year) for (_, year), shelf in shelves.items() for role in shelf.granules}
-    warnings += thin_years(study, held)
+    there = {(role, year) for (_, year), shelf in shelves.items() for role in shelf.granules}
+    warnings += thin_years(study, there)
     return Survey(study, lattice, coarse, found_places, shelves, found, bad, tuple(warnings))
 
 
