@@ -33,6 +33,7 @@ EXTRAS = (
     Extra("forests and several GPUs", ("cuml", "dask_cuda", "rmm"), "rapids"),
     Extra("SHAP values of a forest", ("shap",), "shap"),
     Extra("workers on Slurm", ("dask_jobqueue",), "hpc"),
+    Extra("downloads from archives", ("earthaccess", "pystac_client", "requests"), "download"),
 )
 """What the base install leaves out."""
 

@@ -2,6 +2,7 @@
 """The machine is described as it is, and a GPU is taken only where there is one."""
 
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -164,6 +165,16 @@ def test_versions_are_those_of_the_installed_libraries() -> None:
 def test_facts_know_the_disk_of_a_folder_that_is_not_made_yet(tmp_path: Path) -> None:
     found = doctor.facts(tmp_path / "not" / "yet")
     assert found["disk"]["free"] > 0 and found["cores"] >= 1
+
+
+def test_every_extra_for_users_is_told_of() -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
+    extras = set(project["project"]["optional-dependencies"])
+    assert {extra.name for extra in doctor.EXTRAS} == extras - DEVELOPERS
+
+
+DEVELOPERS = {"benchmarks", "docs", "ptx", "test"}
+"""Extras that no command needs."""
 
 
 @dataclass(frozen=True)
