@@ -129,10 +129,9 @@ def main() -> None:
         "error_percent": errors,
     }
     for name, value in times.items():
-        peer = "scipy distance" if "distance" in name else "scikit-fmm, order 2"
-        peer = "scikit-fmm, clutter" if "clutter" in name else peer
-        ratio = f"{times[peer] / value:8.2f} x {peer}" if peer in times else ""
-        print(f"{name:24} {1e3 * value:10.1f} ms {ratio}")
+        same = (one for one in ("distance", "clutter") if one in name)
+        ours = f"rsei {next(same, 'barriers')}"
+        print(f"{name:24} {1e3 * value:10.1f} ms {value / times[ours]:8.2f} x {ours}")
     print("largest error at a wall, %:", errors)
     keep(found, asked.json)
 
