@@ -64,13 +64,19 @@ class Percentiles:
         if not ranks:
             return 0.0, 1.0
         ends = [(value(int(rank)), value(int(np.ceil(rank))), rank % 1) for rank in ranks]
-        low, high = (below + (above - below) * share for below, above, share in ends)
+        low, high = (_between(*end) for end in ends)
         return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _between(below: float, above: float, share: float) -> float:
+    """What lies there, from the nearer of the two, as NumPy does."""
+    step = above - below
+    return below + step * share if share < 0.5 else above - step * (1 - share)
 
 
 def _ranks(count: int, reach: float) -> tuple[float, ...]:
     """Places of both percentiles among so many values in order; none of none."""
-    return tuple((count - 1) * share / 100 for share in (reach, 100 - reach)) if count else ()
+    return tuple((count - 1) * (share / 100) for share in (reach, 100 - reach)) if count else ()
 
 
 def _bucket(counts: NDArray[np.int64], rank: int) -> int:

@@ -81,7 +81,7 @@ def test_rows_become_the_raster_they_came_from(
     np.testing.assert_allclose(means, expected, rtol=1e-6)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     values=st.lists(st.floats(width=32) | st.sampled_from([0.0, -0.0, 1.0]), max_size=60),
     ends=ENDS,
@@ -102,7 +102,7 @@ def test_percentiles_of_parts_are_those_of_all(
         return
     low, high = np.percentile(known, [reach, 100 - reach])
     low, high = (low, high) if high > low else (low - 0.5, high + 0.5)
-    assert found["a"] == pytest.approx((low, high), rel=1e-9, abs=1e-30)
+    assert found["a"] == pytest.approx((low, high), rel=1e-12, abs=1e-12 * np.abs(known).max())
 
 
 @settings(max_examples=40)
