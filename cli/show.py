@@ -11,7 +11,9 @@ from .options import INPUT, AsJson, RunFolder, print_json, size, table
 
 def status(
     run: RunFolder,
-    why: Annotated[bool, typer.Option("--why", help="Say what changed for each task.")] = False,
+    why: Annotated[
+        bool, typer.Option("--why", help="Say what changed for each task, or how it failed.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what of a run is done, missing or quarantined."""

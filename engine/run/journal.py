@@ -6,6 +6,7 @@ import io
 import json
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -168,6 +169,20 @@ class Journal:
             },
         }
         self.store.put_json(RUN, record)
+
+
+def failures(store: Store) -> dict[str, str]:
+    """When and why each task failed, by its label, of those not done since, as the logs tell."""
+    events = []
+    for path in (store.folder / LOG, *store.disk.files(store.folder / LOGS)):
+        for line in (store.disk.read(path) or b"").splitlines():
+            with suppress(ValueError, KeyError, TypeError):  # a killed process left half a line
+                one = json.loads(line)
+                named = f"{one['stage']} {one['task']}"
+                reason = f"failed at {one['time']}: {one.get('reason', '')}"
+                events.append((one["time"], named, reason if one["event"] == "failed" else None))
+    last = {named: reason for _, named, reason in sorted(events, key=lambda one: one[0])}
+    return {named: reason for named, reason in last.items() if reason}
 
 
 def now() -> str:

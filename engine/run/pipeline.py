@@ -2,7 +2,7 @@
 """Which stages run in which order: the one place that calls them."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from .composites import composite_tasks, water_tasks
 from .devices import choice, device_memory
 from .driving import driver_tasks, layer_tasks
 from .forests import forest_tasks
-from .journal import Journal, refuse_damaged
+from .journal import Journal, failures, refuse_damaged
 from .ledger import ledger
 from .machine import versions
 from .maps import index_tasks, write_tasks
@@ -218,13 +218,14 @@ def status(folder: Path, why: bool) -> Status:
     found = survey(study, store)
     done: dict[str, list[int]] = {}
     missing: list[str] = []
+    failed = failures(store) if why else {}
     reasons: list[tuple[str, tuple[str, ...]]] = []
     for stage, tasks, left in _waves(found, store):
         counts = done.setdefault(stage, [0, 0])
         counts[0] += len(tasks)
         counts[1] += len(tasks) - len(left)
         missing += [label(task) for task in left]
-        reasons += [(label(task), _why(task, store)) for task in left if why]
+        reasons += [(label(task), _why(task, store, failed)) for task in left if why]
     journal = Journal(store, found)
     for marker in store.markers("partial"):
         journal.markers[f"partial {marker.name}"] = marker
@@ -238,12 +239,14 @@ def status(folder: Path, why: bool) -> Status:
     )
 
 
-def _why(task: Task, store: Store) -> tuple[str, ...]:
+def _why(task: Task, store: Store, failed: Mapping[str, str]) -> tuple[str, ...]:
+    """What changed for an open task, and how it failed if it was tried."""
     try:
         lines = store.why(task.key(store))
     except LookupError as error:
-        return (str(error.args[0]),)
-    return tuple(lines) or ("one of its inputs has to be made again",)
+        lines = [str(error.args[0])]
+    tried = [failed[label(task)]] if label(task) in failed else []
+    return (*(lines or ["one of its inputs has to be made again"]), *tried)
 
 
 def recorded(folder: Path) -> Study:

@@ -14,7 +14,10 @@ import rasterio
 import studies
 from crashing_library import deaths, recoded
 
+from rsei.engine.run.journal import failures
+from rsei.engine.run.pipeline import status
 from rsei.engine.run.reading import load
+from rsei.engine.run.store import Store
 from rsei.engine.run.survey import survey
 from rsei.engine.sources import hdf4
 from rsei.engine.sources.errors import (
@@ -280,6 +283,25 @@ def test_one_area_fails_and_the_others_go_on(granules: Path, tmp_path: Path) -> 
     assert outcome.exit_code == 1
     assert {task.split()[-1].split("/")[0] for task, _ in outcome.failed} == {"pond"}
     assert set(pd.read_csv(outcome.out / "tables/pca.csv").area) == {"Small town"}
+    told = dict(status(outcome.out, why=True).why)
+    for task, reason in outcome.failed:
+        assert told[task][0] == "not made yet" and told[task][1].endswith(reason)
+
+
+def test_a_failure_is_told_until_its_task_is_done(tmp_path: Path) -> None:
+    logs = tmp_path / "store/logs"
+    logs.mkdir(parents=True)
+    late = {"time": "2026-01-02", "stage": "write", "task": "a/2001"}
+    early = late | {"time": "2026-01-01"}
+    (logs / "shard-0-of-2.jsonl").write_text(
+        json.dumps(late | {"event": "failed", "reason": "no disk"}) + "\n"
+    )
+    (logs / "shard-1-of-2.jsonl").write_text(json.dumps(early | {"event": "done"}) + '\n{"ti')
+    assert failures(Store(tmp_path)) == {"write a/2001": "failed at 2026-01-02: no disk"}
+    (tmp_path / "log.jsonl").write_text(
+        json.dumps(late | {"time": "2026-01-03", "event": "done"}) + "\n"
+    )
+    assert failures(Store(tmp_path)) == {}
 
 
 def test_a_read_only_folder(granules: Path, tmp_path: Path) -> None:
