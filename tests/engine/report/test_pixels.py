@@ -185,8 +185,8 @@ def test_nine_times_the_pixels_take_no_more_memory(
             yield part
 
     monkeypatch.setattr(PixelTable, "parts", watched)
-    peaks = []
-    for side in (80, 240):
+    peaks, axes = [], Figure().subplots()
+    for side in (64, 192):
         table = pixels(side)
         told = table[["x", "y"]].assign(predicted=table["dem"], residual=0.0, in_sample=0.0)
         drivers = stored(tmp_path / f"{side}.parquet", "drivers", table)
@@ -195,7 +195,6 @@ def test_nine_times_the_pixels_take_no_more_memory(
         arrow.clear()
         tracemalloc.start()
         figures_drivers._measured(drivers, ("rsei", "dem", "gdp"), 50)
-        axes = Figure().subplots()
         figures_drivers._hexagons(axes, partial(figures_drivers._validated, drivers, predictions))
         mesh = Mesh.of(predictions.parts(["x", "y"]), 50)
         mesh.averaged(predictions.parts(["x", "y", "predicted"]), "predicted")
