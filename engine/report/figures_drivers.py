@@ -101,8 +101,7 @@ def _measured(
     values = Percentiles(names)
     for _ in mesh.laid(values.seen(table.parts(["x", "y", *names])), names, grids):
         pass
-    known = {name: grids[name] for name in names if values.counts[name].any()}
-    return mesh, known, values.limits(table.parts(names))
+    return mesh, {name: grids[name] for name in values.known}, values.limits(table.parts(names))
 
 
 def explained(
