@@ -129,8 +129,8 @@ class FiguresTask(ReportTask):
 
     @property
     def memory(self) -> int:
-        """Bytes of the maps or of groups of rows of the drivers' tables, one after the other."""
-        return max(super().memory, DRAWING + self.driven * DRIVEN)
+        """Bytes of the maps, and of groups of rows of the drivers' tables, drawn before the last."""
+        return super().memory + self.driven * DRIVEN
 
     @property
     def name(self) -> str:  # type: ignore[override]
