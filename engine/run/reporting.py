@@ -129,7 +129,7 @@ class FiguresTask(ReportTask):
 
     @property
     def memory(self) -> int:
-        """Bytes of the maps, and of groups of rows of the drivers' tables, drawn before the last."""
+        """Bytes of the maps, and of groups of rows of the drivers' tables, drawn before some."""
         return super().memory + self.driven * DRIVEN
 
     @property
