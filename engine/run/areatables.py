@@ -44,7 +44,7 @@ class Analysis:
     def zones_(self) -> tuple[Any, ...]:
         """The area, its mines and the rest."""
         found = self.mines_found
-        return parts_of(self.stack, found.shapes if len(found.shapes) else None, found.crs)
+        return parts_of(self.stack, found.shapes if found.inside else None, found.crs)
 
     def _known(self, pairs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         """The pairs of which both epochs have an index."""
@@ -119,9 +119,15 @@ class Analysis:
         return Rings.of(self.stack, found.shapes, found.crs, self.task.settings.rings)
 
     @cached_property
+    def _near(self) -> bool:
+        """Whether a mine is in the area, or in reach of it."""
+        found = self.mines_found
+        return bool(found.inside or (len(found.shapes) and (self._rings.labels >= 0).any()))
+
+    @cached_property
     def rings(self) -> pd.DataFrame:
         """RSEI by distance to the mines."""
-        return self._rings.table(self.stack)
+        return self._rings.table(self.stack) if self._near else empty("rings")
 
     @cached_property
     def ring_fits(self) -> pd.DataFrame:
@@ -135,13 +141,16 @@ class Analysis:
 
     @property
     def ring_scale(self) -> list[float] | None:
-        """Least and most metres measured for a metre on the ground."""
-        return self.mines_found.scale(self.stack, self.task.settings.rings)
+        """Least and most metres measured for a metre on the ground; None without mines near."""
+        found = self.mines_found
+        return found.scale(self.stack, self.task.settings.rings) if self._near else None
 
     @cached_property
     def mines(self) -> pd.DataFrame:
         """RSEI of each mine."""
         found = self.mines_found
+        if not found.inside:
+            return empty("mines")
         return mine_table(self.stack, found.inside_shapes, found.crs, found.inside)
 
     @cached_property

@@ -9,9 +9,9 @@ from typing import Any
 from ..index.indicators import UserRaster
 from ..sources.errors import InputError
 from ..sources.patterns import expand, of_year
-from ..sources.vectors import read, require_overlap
+from ..sources.vectors import Layer, read
 from .driver_settings import DriverRaster
-from .outlines import fields_of
+from .outlines import fields_of, unmet
 from .places import Place
 from .study import DriversSettings, Study
 
@@ -49,9 +49,16 @@ def _layers(group: Sequence[Place]) -> Iterator[str]:
         except InputError as error:
             yield f"mines of {named.name}: {error}"
             return
-        for area in (place.area for place in group):
-            wanted = (layer, area.geometry, area.crs, "mines")
-            yield from _looked_for(f"mines of {area.name}", require_overlap, *wanted)
+        for place in group:
+            yield from _of_mines(layer, place)
+
+
+def _of_mines(layer: Layer, place: Place) -> Iterator[str]:
+    try:
+        said = unmet(layer, place)
+    except InputError as error:
+        said = (str(error),)
+    yield from (f"mines of {place.area.name}: {line}" for line in said)
 
 
 def _polygons(study: Study) -> Iterator[str]:

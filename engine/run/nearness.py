@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..analysis.drivers import mine_share, near_mines, sea
+from ..analysis.drivers import NearMines, mine_share, near_mines, sea
 from ..sources.errors import InputError
 from ..sources.vectors import read as read_vectors
 from .layers import ALGORITHM, PROGRAM, LayerTask
@@ -55,16 +55,23 @@ class MineLayers(LayerTask):
         return Key(self.stage, self.name, ALGORITHM, self.ground.key(), inputs)
 
     def make(self, store: Store, draft: Draft) -> None:
-        """Find the ways. Raises InputError where no mine, or no land, is near."""
+        """Find the ways; none, and no share, where only other areas of the file have mines near.
+
+        Raises InputError where no mine, or no land, is near otherwise.
+        """
         ground, area = self.ground, self.ground.place.area.name
         with self.named("area.mines"):
             mines = mines_of(ground.place)
         share = mine_share(mines.shapes, mines.crs, ground.lattice, ground.padded)
         blocked = self._blocked()
-        near = near_mines(share, blocked, ground.lattice, area, self.put)
+        far = not mines.inside and not share.any()
+        if far:
+            near = NearMines(np.full_like(share, np.nan), share, 0)
+        else:
+            near = near_mines(share, blocked, ground.lattice, area, self.put)
         inner = ground.window.slices(ground.padded)
         self._keep(draft, [(ground.window, np.stack([near.dism[inner], near.minea[inner]]))])
-        cut_off = int((np.isnan(near.dism) & ~blocked)[inner][ground.inside].sum())
+        cut_off = 0 if far else int((np.isnan(near.dism) & ~blocked)[inner][ground.inside].sum())
         if cut_off:
             draft.payload["warnings"] = [
                 f"{area}: {cut_off} pixels on land have no way to a mine round "

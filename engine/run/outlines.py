@@ -11,7 +11,7 @@ from ..analysis.polygons import Geometries
 from ..analysis.rings import RingSettings, scale_range
 from ..analysis.stacks import Stack, Zone
 from ..sources.errors import BoundaryError
-from ..sources.grids import carrier
+from ..sources.grids import LONLAT, carrier
 from ..sources.patterns import of_year
 from ..sources.rasterfiles import split
 from ..sources.rasters import on_lattice
@@ -33,7 +33,7 @@ class Mines:
     """Numbers, from 0, of the mines that meet the area."""
 
     warnings: tuple[str, ...] = ()
-    """What was mended in the file."""
+    """What was mended in the file, and that no mine meets the area."""
 
     @property
     def inside_shapes(self) -> Geometries:
@@ -48,20 +48,41 @@ class Mines:
 def mines_of(place: Place) -> Mines:
     """The mines of an area; none where the study names no file.
 
-    Raises BoundaryError where no mine of the file meets the area.
+    Raises BoundaryError where no mine of the file meets the area, nor those that share the file.
     """
     if place.settings.mines is None:
         return Mines(np.zeros(0, object), "OGC:CRS84", ())
     layer = read(place.settings.mines)
-    require_overlap(layer, place.area.geometry, place.area.crs, "mines")
+    said = unmet(layer, place)
     shapes = np.asarray(layer.frame.geometry.values, dtype=object)
     crs = layer.frame.crs.to_wkt()
+    meeting = () if said else _meeting(shapes, crs, place)
+    return Mines(shapes, crs, meeting, (*said, *_mended(place.settings.mines, layer)))
+
+
+def unmet(layer: Layer, place: Place) -> tuple[str, ...]:
+    """What to say where no mine of ``layer`` meets the area; nothing where one does.
+
+    Raises BoundaryError where none lies in the extent of the areas that share the file either.
+    """
+    try:
+        require_overlap(layer, place.area.geometry, place.area.crs, "mines")
+    except BoundaryError as error:
+        if place.company is None:
+            raise
+        require_overlap(layer, shapely.box(*place.company), LONLAT, "mines")
+        shared = "; other areas share the file, so this one is done without mines of its own"
+        return (f"{error}{shared}",)
+    return ()
+
+
+def _meeting(shapes: Geometries, crs: str, place: Place) -> tuple[int, ...]:
+    """Numbers of the mines that meet the area."""
     area = shapely.transform(
         place.area.geometry,
         lambda points: np.column_stack(carrier(place.area.crs, crs).transform(*points.T)),
     )
-    meeting = tuple(int(i) for i in np.flatnonzero(shapely.intersects(shapes, area)))
-    return Mines(shapes, crs, meeting, _mended(place.settings.mines, layer))
+    return tuple(int(i) for i in np.flatnonzero(shapely.intersects(shapes, area)))
 
 
 def _mended(path: Path, layer: Layer) -> tuple[str, ...]:

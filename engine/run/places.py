@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
+from pathlib import Path
 
 import shapely
 
 from ..analysis.polygons import carried
 from ..sources.areas import Area, areas, distinct, inside, require_pixels
-from ..sources.grids import Lattice, Window
+from ..sources.grids import LONLAT, Lattice, Window, carrier
 from .study import AreaSettings, Study
 
 LARGE = 1 << 25
@@ -47,6 +48,10 @@ class Place:
 
     tile: str = ""
     """Of a part, its tile."""
+
+    company: tuple[float, float, float, float] | None = None
+    """Extent, degrees, of all areas that share its file of mines: then it need not meet one. None
+    where the file is its own."""
 
     @cached_property
     def digest(self) -> str:
@@ -102,7 +107,23 @@ def places(
                 )
             found.append(place)
     distinct([place.area for place in found])
-    return tuple(found), warnings
+    return _in_company(found), warnings
+
+
+def _in_company(found: Sequence[Place]) -> tuple[Place, ...]:
+    """The same, each with the extent of those that share its file of mines."""
+    bounds: dict[Path | None, list[tuple[float, float, float, float]]] = {}
+    for place in found:
+        if place.settings.mines is not None:
+            edges, carry = place.area.geometry.bounds, carrier(place.area.crs, LONLAT)
+            own = carry.transform_bounds(edges[0], edges[1], edges[2], edges[3], densify_pts=21)
+            bounds.setdefault(place.settings.mines, []).append(own)
+    around = {}
+    for path, each in bounds.items():
+        west, south, east, north = zip(*each, strict=True)
+        if len(each) > 1:
+            around[path] = min(west), min(south), max(east), max(north)
+    return tuple(replace(one, company=around.get(one.settings.mines)) for one in found)
 
 
 def _placed(
