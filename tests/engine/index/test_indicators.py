@@ -180,11 +180,6 @@ def test_settings_refuse_what_they_cannot_mean() -> None:
         WaterSettings(mndwi=3.0)
 
 
-def test_celsius_becomes_kelvin() -> None:
-    heat = UserRaster(raster="t.tif", range=(-20, 50), units="C")
-    assert IndicatorSettings(heat=heat).ranges[3] == pytest.approx((253.15, 323.15))
-
-
 @pytest.mark.parametrize(("units", "low", "high"), [("C", 250, 330), ("K", -20, 60), ("", -20, 60)])
 def test_kelvin_called_celsius_and_the_reverse_are_refused(
     units: str, low: float, high: float
@@ -194,3 +189,8 @@ def test_kelvin_called_celsius_and_the_reverse_are_refused(
         ValueError, match=r"heat\.range: expected temperatures .* check heat\.units"
     ):
         IndicatorSettings(heat=heat)
+
+
+def test_celsius_becomes_kelvin() -> None:
+    heat = UserRaster(raster="t.tif", range=(-20, 50), units="C")
+    assert IndicatorSettings(heat=heat).ranges[3] == pytest.approx((253.15, 323.15))
