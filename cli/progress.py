@@ -47,6 +47,12 @@ class Stage:
     read: int = 0
     """Bytes taken in."""
 
+    found: int = 0
+    """Tasks found done, of those done."""
+
+    found_bytes: int = 0
+    """Bytes that they would have taken in."""
+
     begun: float = field(default_factory=lambda: time.monotonic())
     """When it began, s."""
 
@@ -58,9 +64,11 @@ class Stage:
         self.tasks, self.size = self.tasks + tasks, self.size + size
         self.ended = self.ended if self.done >= self.tasks else None
 
-    def advance(self, tasks: int, size: int) -> None:
-        """A part of it is done."""
+    def advance(self, tasks: int, size: int, found: bool = False) -> None:
+        """A part of it is done now, or was ``found`` done."""
         self.done, self.read = self.done + tasks, self.read + size
+        if found:
+            self.found, self.found_bytes = self.found + tasks, self.found_bytes + size
         self.ended = time.monotonic() if self.done >= self.tasks else None
 
     @property
@@ -86,14 +94,22 @@ class Stage:
         return f"{self.read / self.size * float(number):.1f}/{number} {unit}"
 
     def rate(self) -> str:
-        """Bytes in a second."""
-        return f"{size(self.read / max(self.seconds, 1e-3))}/s" if self.size else ""
+        """Bytes taken in now in a second; that all was found done where it was."""
+        if 0 < self.done == self.found:
+            return "found done"
+        now = self.read - self.found_bytes
+        return f"{size(now / max(self.seconds, 1e-3))}/s" if self.size else ""
 
     def left(self) -> str:
-        """Time left, if it goes on as it did."""
-        if not 0 < self.share < 1:
+        """Time left, if it goes on as what was not found done."""
+        done, total, found = (
+            (self.read, self.size, self.found_bytes)
+            if self.size
+            else (self.done, self.tasks, self.found)
+        )
+        if not found < done < total:
             return ""
-        return f"{duration(self.seconds * (1 / self.share - 1))} left"
+        return f"{duration(self.seconds * (total - done) / (done - found))} left"
 
     def time(self) -> str:
         """Time left, and at the end how long it took."""
@@ -126,10 +142,10 @@ class Lines:
         """A stage starts, or a further wave of it."""
         self.stages.setdefault(stage, Stage(0, 0)).more(tasks, size)
 
-    def advance(self, stage: str, tasks: int, size: int) -> None:
-        """A part of a stage is done."""
+    def advance(self, stage: str, tasks: int, size: int, found: bool = False) -> None:
+        """A part of a stage is done now, or was ``found`` done."""
         state = self.stages[stage]
-        state.advance(tasks, size)
+        state.advance(tasks, size, found)
         if time.monotonic() - self.last >= INTERVAL or state.done >= state.tasks:
             self.say(f"{stage}: {state.text()}")
 
@@ -192,10 +208,10 @@ class Live:
             self.rows[stage] = self.live.add_task(stage, total=1.0, stage=state)
         self.live.update(self.rows[stage], completed=state.share)
 
-    def advance(self, stage: str, tasks: int, size: int) -> None:
-        """A part of a stage is done."""
+    def advance(self, stage: str, tasks: int, size: int, found: bool = False) -> None:
+        """A part of a stage is done now, or was ``found`` done."""
         state = self.stages[stage]
-        state.advance(tasks, size)
+        state.advance(tasks, size, found)
         self.live.update(self.rows[stage], completed=state.share)
 
     def say(self, message: str) -> None:

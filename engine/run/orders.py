@@ -115,8 +115,8 @@ class Progress(Protocol):
     def begin(self, stage: str, tasks: int, size: int) -> None:
         """A stage starts that has ``tasks`` tasks still to do, and ``size`` bytes to read."""
 
-    def advance(self, stage: str, tasks: int, size: int) -> None:
-        """Some ``tasks`` of a stage are done, which took in ``size`` bytes."""
+    def advance(self, stage: str, tasks: int, size: int, found: bool = False) -> None:
+        """Some ``tasks`` of a stage are done now, of ``size`` bytes, or were ``found`` done."""
 
     def say(self, message: str) -> None:
         """Something happened that the user should know."""

@@ -94,7 +94,8 @@ def carry_out_wave(
     team.progress.begin(stage, len(todo), sum(task.read for task in todo))
     done, begun = [], time.monotonic()
     for one in _carried_out(todo, team, journal.store):
-        team.progress.advance(stage, 1, one.task.read)
+        found = isinstance(one, Done) and not one.fresh
+        team.progress.advance(stage, 1, one.task.read, found)
         if isinstance(one, Done):
             journal.note(one)
             done.append(one)

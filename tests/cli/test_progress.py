@@ -98,6 +98,35 @@ def test_the_time_of_a_stage_stands_still_at_its_end(monkeypatch: pytest.MonkeyP
     assert stage.time() == "" and stage.seconds == 1000
 
 
+def test_what_is_found_done_has_no_rate(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    lines = shown.Lines()
+    for stage, bytes_ in (("partial", 2 * 2**20), ("write", 0)):
+        lines.begin(stage, 2, bytes_)
+        lines.advance(stage, 2, bytes_, found=True)
+    assert capsys.readouterr().err.splitlines() == [
+        "partial: 2/2 tasks, 2.0/2.0 MiB, found done",
+        "write: 2/2 tasks, found done",
+    ]
+
+
+@pytest.mark.parametrize(("size", "rate"), [(100, "5 B/s"), (0, "")])
+def test_rate_and_time_left_are_of_what_was_done_now(
+    monkeypatch: pytest.MonkeyPatch, size: int, rate: str
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    stage = shown.Stage(10, 10 * size)
+    stage.advance(6, 6 * size, found=True)
+    assert (stage.rate(), stage.left()) == ("found done", "")
+    clock[0] = 20.0
+    stage.advance(1, size)
+    assert (stage.rate(), stage.left()) == (rate, "1:00 left")
+
+
 def test_plain_tables_align() -> None:
     assert table(["a", "bb"], []) == "a  bb"
     assert table(["name", "n"], [("x", 1), ("longer", 22)]).splitlines() == [

@@ -12,6 +12,7 @@ from rsei.engine.run import pipeline, tasks
 from rsei.engine.run.cluster import crew
 from rsei.engine.run.disk import Disk
 from rsei.engine.run.ledger import ledger
+from rsei.engine.run.orders import RunOptions
 from rsei.engine.run.store import Store
 
 
@@ -52,6 +53,24 @@ def test_a_granule_of_another_time_is_hashed_by_those_who_are_called(
     os.utime(granule, (1e9, 1e9))
     found = studies.run(study, until="partial")
     assert (found.done, found.committed, called) == (0, 4, ["crew"])
+
+
+class Watcher(studies.Silent):
+    """Somebody who notes of each task whether it was found done."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[bool] = []
+
+    def advance(self, stage: str, tasks: int, size: int, found: bool = False) -> None:
+        self.found.append(found)
+
+
+def test_who_watches_is_told_what_was_found_done(study: Path) -> None:
+    next((study.parent / "run").rglob("heat.tif")).unlink()
+    watcher = Watcher()
+    pipeline.run(studies.load(study), RunOptions(until="partial"), watcher)
+    assert sorted(watcher.found) == [False, True, True, True]
 
 
 def test_a_lost_file_is_made_again(study: Path, called: list[str]) -> None:

@@ -106,7 +106,7 @@ class Killer(studies.Silent):
         super().__init__()
         self.killed = ""
 
-    def advance(self, stage: str, tasks: int, size: int) -> None:
+    def advance(self, stage: str, tasks: int, size: int, found: bool = False) -> None:
         running = said({}, "squeue", "--noheader", "--states=R", "--format=%A").split()
         if not self.killed and running:
             self.killed = running[0]
