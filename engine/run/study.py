@@ -19,6 +19,9 @@ from ..sources.settings import Settings
 from .driver_settings import DriverLayers
 from .entries import Day, Memory, Name, Tile, Year, in_bytes
 
+FINEST = 100.0
+"""Least side of a drivers' pixel, m: the window of the mine share, 10 km, has 100 rows at most."""
+
 
 class StudyPart(Settings):
     """The study, and where its results go."""
@@ -130,8 +133,9 @@ class DriversSettings(Settings):
     """The epoch to explain."""
     crs: str = "ESRI:102025"
     """CRS of the grid: an equal-area projection in metres."""
-    resolution: Annotated[float, Field(gt=0)] = 1000
-    """Width and height of its pixels, m."""
+    resolution: Annotated[float, Field(ge=FINEST)] = 1000
+    """Width and height of its pixels, m: 100 or more, a hundredth of the window of the mine
+    share; the index itself has 500."""
     layers: DriverLayers
     """The rasters."""
 

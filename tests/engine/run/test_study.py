@@ -13,9 +13,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from study_texts import HERE, MINIMAL, study, with_line
 
+from rsei.engine.analysis.drivers import SHARE_WINDOW
 from rsei.engine.run import reading
-from rsei.engine.run.study import Compute, Study
+from rsei.engine.run.study import FINEST, Compute, Study
 from rsei.engine.sources.errors import StudyError
+from rsei.kernels.focal import MOST_ROWS
 
 
 def test_only_the_required_keys_are_required() -> None:
@@ -33,6 +35,10 @@ def test_only_the_required_keys_are_required() -> None:
 def test_a_block_of_a_gpu_is_on_both_sides(card: str | None, cores: int, gpu: int) -> None:
     compute = Compute(device_memory=card)
     assert compute.block_bytes("cpu") == cores << 30 and compute.block_bytes("cuda") == gpu << 30
+
+
+def test_the_finest_drivers_have_the_largest_window() -> None:
+    assert FINEST == SHARE_WINDOW / MOST_ROWS
 
 
 def test_years_are_those_around_the_epochs() -> None:

@@ -110,6 +110,11 @@ ADDED = [
     ("[drivers]", "year = 2004", "drivers.layers: expected this required key, found none"),
     (
         "[drivers]",
+        'year = 2004\nresolution = 30\nlayers = { dem = "dem.tif" }',
+        "drivers.resolution: expected at least 100.0, found 30",
+    ),
+    (
+        "[drivers]",
         'year = 2004\nlayers = {demm = "x"}',
         'layers.demm: unknown key; did you mean "dem"',
     ),
