@@ -148,8 +148,9 @@ def print_outcome(outcome: "Outcome") -> None:
     how = "without --until, --limit and --shard the run does the rest"
     state = "" if outcome.complete else f"; not complete: {how}"
     typer.echo(f"{outcome.done} tasks done, {outcome.committed} found done{state}")
-    for task, reason in outcome.failed:
-        typer.echo(f"failed: {task}: {reason}", err=True)
+    for task, reason in outcome.failed[:1]:  # each was told of when it failed
+        others = f" (and {len(outcome.failed) - 1} more)" if outcome.failed[1:] else ""
+        typer.echo(f"failed: {task}: {reason}{others}", err=True)
     for path, reason in outcome.skipped:
         typer.echo(f"skipped granule {path}: {reason}", err=True)
     for warning in outcome.warnings:

@@ -86,10 +86,11 @@ def carry_out_wave(
     stage: str, tasks: Sequence[Task], team: Team, journal: Journal, tally: Tally
 ) -> None:
     """Carry out the tasks of a wave; raises the first error where every one that counts fails."""
+    counting = {label(task) for task in tasks if not isinstance(task, SPARED)}
     lost = {label(task) for task in tasks if not tally.lost.isdisjoint(task.inputs)}
     tally.lost |= lost
     possible = [task for task in tasks if label(task) not in lost]
-    possible = _affordable(possible, team, journal, tally)
+    possible = _affordable(possible, team, journal, tally, counting)
     todo = _allowed(possible, journal.store, tally)
     team.progress.begin(stage, len(todo), sum(task.read for task in todo))
     done, begun = [], time.monotonic()
@@ -102,13 +103,12 @@ def carry_out_wave(
             tally.done += one.fresh
             tally.committed += not one.fresh
             continue
-        _give_up(one, team, journal, tally)
+        _give_up(one, team, journal, tally, counting)
         if _ends_the_run(one.error, journal):
-            raise one.error
+            raise _end(one, tally) from one.error
     journal.stage(stage, done, time.monotonic() - begun)
-    counting = {label(task) for task in tasks if not isinstance(task, SPARED)}
     if counting and counting <= tally.lost:
-        raise next(one.error for one in tally.failed if not isinstance(one.task, SPARED))
+        raise _end(_first(tally), tally) from _first(tally).error
 
 
 def _carried_out(tasks: list[Task], team: Team, store: Store) -> Iterator[Done | Failed]:
@@ -126,7 +126,9 @@ def _carried_out(tasks: list[Task], team: Team, store: Store) -> Iterator[Done |
         yield from team.people.each(left, store, team.stop)
 
 
-def _affordable(tasks: list[Task], team: Team, journal: Journal, tally: Tally) -> list[Task]:
+def _affordable(
+    tasks: list[Task], team: Team, journal: Journal, tally: Tally, counting: set[str]
+) -> list[Task]:
     """The tasks without those that need more memory than there is, which are given up."""
     budget = journal.survey.study.compute.memory_bytes
     kept = []
@@ -135,17 +137,37 @@ def _affordable(tasks: list[Task], team: Team, journal: Journal, tally: Tally) -
         if error is None or committed(task, journal.store):
             kept.append(task)
         else:
-            _give_up(Failed(task, error), team, journal, tally)
+            _give_up(Failed(task, error), team, journal, tally, counting)
     return kept
 
 
-def _give_up(one: Failed, team: Team, journal: Journal, tally: Tally) -> None:
-    """Note a task that could not be done, and say so."""
+def _give_up(one: Failed, team: Team, journal: Journal, tally: Tally, counting: set[str]) -> None:
+    """Note a task that could not be done, and say so, unless it is what the run ends with."""
     tally.failed.append(one)
     tally.lost.add(label(one.task))
     reason = {"reason": str(one.error)} | ({"trace": one.trace} if one.trace else {})
     journal.log("failed", stage=one.task.stage, task=one.task.name, **reason)
-    team.progress.say(f"failed: {label(one.task)}: {one.error}")
+    none_left = bool(counting) and counting <= tally.lost and one is _first(tally)
+    if not (none_left or _ends_the_run(one.error, journal)):
+        team.progress.say(f"failed: {_told(one)}")
+
+
+def _first(tally: Tally) -> Failed:
+    """The first failure that counts, of some."""
+    return next(one for one in tally.failed if not isinstance(one.task, SPARED))
+
+
+def _end(one: Failed, tally: Tally) -> RseiError:
+    """What the run ends with: this failure, and how many more there were."""
+    more = len(tally.failed) - 1
+    told = f" (and {more} more failed)" if more else ""
+    return type(one.error)(f"{_told(one)}{told}")
+
+
+def _told(one: Failed) -> str:
+    """The task and why it failed; some reasons name the task themselves."""
+    name = f"{label(one.task)}: "
+    return name + str(one.error).removeprefix(name)
 
 
 def _allowed(tasks: list[Task], store: Store, tally: Tally) -> list[Task]:

@@ -21,7 +21,11 @@ def test_a_partial_result_is_told_and_counted(study: Path, pipeline: Pipeline) -
     )
     found = rsei("run", study)
     assert found.exit_code == 1
-    assert "failed: write a/2001: poison" in found.stderr and "b.hdf: bad" in found.stderr
+    assert "failed: write a/2001: poison\n" in found.stderr and "b.hdf: bad" in found.stderr
+    failed = tuple((f"write a/{epoch}", "poison") for epoch in (2001, 2002, 2003))
+    pipeline.outcome = Outcome(Path("out"), 3, 0, failed=failed)
+    (line,) = [one for one in rsei("run", study).stderr.splitlines() if "failed" in one]
+    assert line == "failed: write a/2001: poison (and 2 more)"
 
 
 def test_what_is_left_is_told_with_the_way_to_do_it(study: Path, pipeline: Pipeline) -> None:

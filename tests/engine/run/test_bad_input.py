@@ -15,7 +15,8 @@ import studies
 from crashing_library import deaths, recoded
 
 from rsei.engine.run.journal import failures
-from rsei.engine.run.pipeline import status
+from rsei.engine.run.orders import RunOptions
+from rsei.engine.run.pipeline import run, status
 from rsei.engine.run.reading import load
 from rsei.engine.run.store import Store
 from rsei.engine.run.survey import survey
@@ -26,6 +27,7 @@ from rsei.engine.sources.errors import (
     InputError,
     MachineError,
     RasterError,
+    RseiError,
     StudyError,
 )
 from rsei.engine.sources.grids import SINUSOIDAL_500M, Window, carrier
@@ -286,6 +288,38 @@ def test_one_area_fails_and_the_others_go_on(granules: Path, tmp_path: Path) -> 
     told = dict(status(outcome.out, why=True).why)
     for task, reason in outcome.failed:
         assert told[task][0] == "not made yet" and told[task][1].endswith(reason)
+
+
+def told(file: Path) -> tuple[list[str], str]:
+    """What is said of failures while a study is run, and what the run ends with."""
+    watcher = studies.Silent()
+    with pytest.raises(RseiError) as ended:
+        run(load(file), RunOptions(until="analyse"), watcher)
+    return [line for line in watcher.said if line.startswith("failed: ")], str(ended.value)
+
+
+def test_the_only_failure_is_told_once(granules: Path, tmp_path: Path) -> None:
+    heat = f'heat = {{ raster = "{tmp_path}/heat_{{epoch}}.tif", range = [250, 350] }}'
+    raster(tmp_path / "heat_2012.tif", np.full(studies.WINDOW.shape, 300.0))
+    file = written(tmp_path, granules, indicators=heat)
+    said, end = told(file)
+    assert said == [] and end.startswith("reduce small-town: ") and "more failed" not in end
+    log = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    (failed,) = [line for line in log if line["event"] == "failed"]
+    assert failed["task"] == "small-town" and end.endswith(failed["reason"])
+
+
+def test_of_several_failures_the_end_tells_the_first_and_how_many(
+    granules: Path, tmp_path: Path
+) -> None:
+    heat = f'heat = {{ raster = "{tmp_path}/heat_{{epoch}}.tif", range = [250, 350] }}'
+    raster(tmp_path / "heat_2012.tif", np.full(studies.WINDOW.shape, 300.0))
+    west, south, east, north = studies.BOUNDS
+    middle = (west + east) / 2
+    boxes = {"West": [west, south, middle, north], "East": [middle, south, east, north]}
+    area = "\n[[area]]\n".join(f'name = "{name}"\nbounds = {box}' for name, box in boxes.items())
+    said, end = told(written(tmp_path, granules, area=area, indicators=heat))
+    assert len(said) == 2 and f"failed: {end}" == f"{said[0]} (and 1 more failed)"
 
 
 def test_a_failure_is_told_until_its_task_is_done(tmp_path: Path) -> None:
