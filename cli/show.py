@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Commands that look at something, and change nothing but our own leftovers."""
 
+from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .options import INPUT, AsJson, RunFolder, print_json, size, table
+
+if TYPE_CHECKING:
+    from ..engine.run.orders import Status
 
 
 def status(
@@ -24,11 +28,21 @@ def status(
         print_json(found.record())
         return
     typer.echo(f"study {found.study}, results in {found.out}\n")
-    typer.echo(table(["stage", "tasks", "done"], found.stages))
+    print_stages(found)
     for path, reason in found.quarantined:
         typer.echo(f"quarantined {path}: {reason}")
     for task, reasons in found.why:
         typer.echo("\n  ".join([f"{task}:", *reasons]))
+
+
+def print_stages(status: "Status") -> None:
+    """Print how far each stage is, for people."""
+    written = Counter(name.split()[0] for name in status.written)
+    notes = {
+        stage: f"written of what there is: {count} of the rest" for stage, count in written.items()
+    }
+    rows = [(stage, *counts, notes.get(stage, "")) for stage, *counts in status.stages]
+    typer.echo(table(["stage", "tasks", "done", ""], rows))
 
 
 def verify(run: RunFolder, as_json: AsJson = False) -> None:

@@ -251,6 +251,9 @@ class Status:
     missing: tuple[str, ...] = ()
     """Tasks not committed yet, as ``stage name``."""
 
+    written: tuple[str, ...] = ()
+    """Of these, tables and reports that are there, of what there is: they tell of all tasks."""
+
     quarantined: tuple[tuple[Path, str], ...] = ()
     """Granules left out, and why."""
 

@@ -2,7 +2,7 @@
 """Which stages run in which order: the one place that calls them."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -35,7 +35,7 @@ from .partials import partial_tasks
 from .projections import project_tasks
 from .reading import load
 from .reductions import reduce_tasks
-from .reporting import figure_tasks, page_tasks
+from .reporting import ReportTask, figure_tasks, page_tasks
 from .runtables import Tables, table_tasks
 from .scales import scale_tasks
 from .shards import Ready
@@ -218,6 +218,7 @@ def status(folder: Path, why: bool) -> Status:
     found = survey(study, store)
     done: dict[str, list[int]] = {}
     missing: list[str] = []
+    written: set[str] = set()
     failed = failures(store) if why else {}
     reasons: list[tuple[str, tuple[str, ...]]] = []
     for stage, tasks, left in _waves(found, store):
@@ -225,7 +226,8 @@ def status(folder: Path, why: bool) -> Status:
         counts[0] += len(tasks)
         counts[1] += len(tasks) - len(left)
         missing += [label(task) for task in left]
-        reasons += [(label(task), _why(task, store, failed)) for task in left if why]
+        written |= {label(task) for task in left if _written(task, store)}
+        reasons += [(label(task), _why(task, store, failed, written)) for task in left if why]
     journal = Journal(store, found)
     for marker in store.markers("partial"):
         journal.markers[f"partial {marker.name}"] = marker
@@ -234,19 +236,31 @@ def status(folder: Path, why: bool) -> Status:
         out=folder,
         stages=tuple((stage, tasks, made) for stage, (tasks, made) in done.items()),
         missing=tuple(missing),
+        written=tuple(name for name in missing if name in written),
         quarantined=journal.quarantined(),
         why=tuple(reasons),
     )
 
 
-def _why(task: Task, store: Store, failed: Mapping[str, str]) -> tuple[str, ...]:
+def _written(task: Task, store: Store) -> bool:
+    """Whether an open task that tells of all others has told of what there is of them."""
+    tells_of_all = isinstance(task, Tables | ReportTask)
+    return tells_of_all and committed(task, store) is not None
+
+
+def _why(task: Task, store: Store, failed: Mapping[str, str], written: Set[str]) -> tuple[str, ...]:
     """What changed for an open task, and how it failed if it was tried."""
     try:
         lines = store.why(task.key(store))
     except LookupError as error:
         lines = [str(error.args[0])]
+    open_ = (
+        "written of what there is, to be written again with the rest"
+        if label(task) in written
+        else "one of its inputs has to be made again"
+    )
     tried = [failed[label(task)]] if label(task) in failed else []
-    return (*(lines or ["one of its inputs has to be made again"]), *tried)
+    return (*(lines or [open_]), *tried)
 
 
 def recorded(folder: Path) -> Study:

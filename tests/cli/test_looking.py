@@ -16,6 +16,7 @@ from rsei.engine.run import store
 from rsei.engine.run.orders import (
     Outcome,
     RunOptions,
+    Status,
 )
 
 
@@ -25,6 +26,21 @@ def committed(folder: Path) -> store.Store:
     with kept.writing(key, ["tables/series.csv"]) as draft:
         draft.paths["tables/series.csv"].write_text("area\n")
     return kept
+
+
+def test_status_tells_beside_a_stage_what_is_written_of_what_there_is(
+    tmp_path: Path, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = ("analyse", 3, 1), ("report", 5, 0)
+    written = ("analyse tables", "report page", "report catalogue")
+    found = Status("t", tmp_path, stages, written=written)
+    monkeypatch.setattr(pipeline, "status", lambda folder, why: found)
+    assert rsei("status", tmp_path).stdout.splitlines()[2:] == [
+        "stage    tasks  done",
+        "analyse      3     1  written of what there is: 1 of the rest",
+        "report       5     0  written of what there is: 2 of the rest",
+    ]
+    assert json.loads(rsei("status", tmp_path, "--json").stdout)["written"] == [*written]
 
 
 def test_verify_tells_damage_by_its_exit_code(tmp_path: Path) -> None:

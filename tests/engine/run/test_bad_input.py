@@ -18,8 +18,10 @@ from rsei.engine.run.journal import failures
 from rsei.engine.run.orders import RunOptions
 from rsei.engine.run.pipeline import run, status
 from rsei.engine.run.reading import load
+from rsei.engine.run.reporting import CatalogueTask
 from rsei.engine.run.store import Store
 from rsei.engine.run.survey import survey
+from rsei.engine.run.tasks import carry_out
 from rsei.engine.sources import hdf4
 from rsei.engine.sources.errors import (
     BoundaryError,
@@ -285,9 +287,18 @@ def test_one_area_fails_and_the_others_go_on(granules: Path, tmp_path: Path) -> 
     assert outcome.exit_code == 1
     assert {task.split()[-1].split("/")[0] for task, _ in outcome.failed} == {"pond"}
     assert set(pd.read_csv(outcome.out / "tables/pca.csv").area) == {"Small town"}
-    told = dict(status(outcome.out, why=True).why)
+    store = Store(outcome.out)
+    carry_out(CatalogueTask(), store)
+    found = status(outcome.out, why=True)
+    told = dict(found.why)
     for task, reason in outcome.failed:
         assert told[task][0] == "not made yet" and told[task][1].endswith(reason)
+    assert found.written == ("analyse tables", "report catalogue")
+    assert told["analyse tables"] == (
+        "written of what there is, to be written again with the rest",
+    )
+    next((outcome.out / "tables").glob("pca.csv")).unlink()
+    assert "analyse tables" not in status(outcome.out, why=False).written
 
 
 def told(file: Path) -> tuple[list[str], str]:
