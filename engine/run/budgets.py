@@ -14,12 +14,24 @@ from .tasks import Task, label
 
 GIB = 1 << 30
 
+LEAST = 512 << 20
+"""Bytes that a worker needs for the libraries and one strip."""
+
 REMEDIES: tuple[tuple[tuple[type, ...], str], ...] = (
     ((AreaAnalysis,), "take fewer epochs, or its provinces as areas (area.name_field)"),
     ((LayerTask, DriverTask), "set a coarser drivers.resolution, or take provinces as areas"),
     ((ForestTask,), "set forest.sample, a coarser drivers.resolution or fewer forest.trees"),
 )
 """What a user can do about a task that needs too much, beside more memory."""
+
+
+def require_share(workers: int, memory: int) -> None:
+    """Raise StudyError where a worker's share of ``memory`` bytes is too small."""
+    if memory // workers < LEAST:
+        raise StudyError(
+            f"--workers: expected at least {LEAST >> 20} MiB of memory a worker, found "
+            f"{memory // workers >> 20} of compute.memory; take fewer workers or set it higher"
+        )
 
 
 def shared(survey: Survey, workers: int) -> Survey:

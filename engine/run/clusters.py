@@ -17,14 +17,12 @@ from typing import Any
 import dask
 from distributed import Client, LocalCluster, WorkerPlugin, performance_report
 
-from ..sources.errors import MachineError, StudyError
+from ..sources.errors import MachineError
+from .budgets import require_share
 from .workers import Workers
 
 POOL = 0.8
 """Share of a GPU's memory that its worker takes at the start, unless the study says how much."""
-
-LEAST = 512 << 20
-"""Bytes that a worker needs for the libraries and one strip."""
 
 ANSWER = 30.0
 """Seconds in which a scheduler has to answer."""
@@ -51,15 +49,6 @@ class Steadfast(WorkerPlugin):
         for name in ("SIGINT", "SIGUSR1"):
             if number := getattr(signal, name, None):
                 signal.signal(number, signal.SIG_IGN)
-
-
-def require_share(workers: int, memory: int) -> None:
-    """Raise StudyError where a worker's share of ``memory`` bytes is too small."""
-    if memory // workers < LEAST:
-        raise StudyError(
-            f"--workers: expected at least {LEAST >> 20} MiB of memory a worker, found "
-            f"{memory // workers >> 20} of compute.memory; take fewer workers or set it higher"
-        )
 
 
 @contextmanager

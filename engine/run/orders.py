@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a run is told, and what it tells: options, plan, progress and outcome."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -91,6 +92,11 @@ def options(
         raise _unknown("--until", until, STAGES)
     if scheduler not in (None, SLURM) and workers > 1:
         raise StudyError("--scheduler: expected no --workers beside it; the cluster has its own")
+    if scheduler not in (None, SLURM) and not re.search(r":\d+/?$", scheduler):
+        raise StudyError(
+            "--scheduler: expected an address with a port, such as tcp://node1:8786, or "
+            f"{SLURM}, found {scheduler!r}"
+        )
     if scheduler and "@" in scheduler:
         raise StudyError(
             "--scheduler: expected an address without a password, which would stand in logs; "

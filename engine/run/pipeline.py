@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..sources.errors import Interrupted, StudyError, told_beside
 from .analyses import area_tasks
-from .budgets import on_card, refusal, shared
+from .budgets import on_card, refusal, require_share, shared
 from .cluster import crew
 from .composites import composite_tasks, water_tasks
 from .devices import choice, device_memory
@@ -21,6 +21,7 @@ from .machine import versions
 from .maps import index_tasks, write_tasks
 from .named import absent, unfit
 from .orders import (
+    SLURM,
     STAGES,
     MissingDate,
     Outcome,
@@ -161,6 +162,8 @@ def run(study: Study, options: RunOptions, progress: Progress, stop: Stop | None
     ``stop`` is asked.
     """
     stop = stop or Stop()
+    if options.workers > 1:
+        require_share(options.workers, study.compute.memory_bytes)
     store = Store(study.study.out, versions())
     with joined(store, study.resolved()):
         found = shared(survey(study, store), options.workers)
@@ -179,6 +182,8 @@ def run(study: Study, options: RunOptions, progress: Progress, stop: Stop | None
             call = partial(crew, options, memory, progress, processor.device, card)
             with ExitStack() as until, stop.patiently():
                 team = Team(call, until, progress, stop)
+                if options.scheduler not in (None, SLURM):
+                    team.summon()  # a wrong address is told of before the first stage
                 for stage, make in _until(options.until):
                     tasks = make(found, processor.device)
                     ready.add(tasks)

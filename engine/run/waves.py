@@ -70,6 +70,10 @@ class Team:
         """Who carries out the tasks, called when there is something to do."""
         return self.until.enter_context(self.call())
 
+    def summon(self) -> None:
+        """Call them now."""
+        _ = self.people
+
 
 def share(
     tasks: tuple[Task, ...], shard: Shard | None, ready: Ready, tally: Tally

@@ -88,6 +88,8 @@ def test_run_hands_its_options_on(study: Path, pipeline: Pipeline) -> None:
         (["--shard", "3/2"], "expected i/n with i from 0 to n - 1 or from 1 to n, found '3/2'"),
         (["--shard", "0/0"], "expected i/n"),
         (["--workers", "2", "--scheduler", "tcp://a:1"], "expected no --workers beside it"),
+        (["--scheduler", "node1"], "expected an address with a port, such as tcp://node1:8786"),
+        (["--scheduler", "Slurm"], "or slurm, found 'Slurm'"),
         (["--scheduler", "tcp://me:pw@a:1"], "expected an address without a password"),
         (["--profile", "."], "--profile: expected a file in a folder that is there"),
         (["--profile", "absent/p.html"], "--profile: expected a file in a folder that is there"),

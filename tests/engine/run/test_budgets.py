@@ -20,19 +20,20 @@ from rsei.engine.analysis.grades import grades
 from rsei.engine.analysis.rings import Rings, RingSettings, scale_range
 from rsei.engine.analysis.series import latitude_profile, series
 from rsei.engine.analysis.stacks import Stack, parts_of
-from rsei.engine.run import devices, pipeline
+from rsei.engine.run import clusters, devices, pipeline
 from rsei.engine.run.analyses import PIXEL
 from rsei.engine.run.budgets import on_card, refusal, shared
 from rsei.engine.run.composites import composite_tasks
 from rsei.engine.run.driver_settings import DriverRaster
 from rsei.engine.run.forests import ForestTask
 from rsei.engine.run.nearness import MineLayers
+from rsei.engine.run.orders import RunOptions
 from rsei.engine.run.partials import partial_tasks
 from rsei.engine.run.rasterlayers import RasterLayer
 from rsei.engine.run.store import Store
 from rsei.engine.run.survey import survey
 from rsei.engine.run.tasks import lighter
-from rsei.engine.sources.errors import StudyError
+from rsei.engine.sources.errors import MachineError, RseiError, StudyError
 from rsei.engine.sources.grids import SINUSOIDAL, SINUSOIDAL_500M, Window
 
 SMALL = 'memory = "100 MiB"'
@@ -51,6 +52,29 @@ def test_plan_says_what_is_refused_and_how_to_go_on(granules: Path, tmp_path: Pa
     assert 'set compute.memory = "256 MiB"' in said[0]
     enough = studies.written(tmp_path, granules)
     assert not any("compute.memory" in one for one in pipeline.plan(studies.load(enough)).warnings)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"workers": 400}, StudyError, "--workers: expected at least 512 MiB of memory a worker"),
+        ({"scheduler": "tcp://127.0.0.1:9"}, MachineError, "expected a Dask scheduler, found none"),
+    ],
+)
+def test_workers_that_cannot_be_are_refused_before_the_first_stage(
+    options: dict[str, Any],
+    error: type[RseiError],
+    text: str,
+    granules: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(clusters, "ANSWER", 0.2)
+    file = studies.written(tmp_path, granules, compute='memory = "8 GiB"')
+    watcher = studies.Silent()
+    monkeypatch.setattr(watcher, "begin", None)
+    with pytest.raises(error, match=text):
+        pipeline.run(studies.load(file), RunOptions(**options), watcher)
 
 
 def test_run_refuses_after_it_has_done_the_rest(granules: Path, tmp_path: Path) -> None:
