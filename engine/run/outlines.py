@@ -67,12 +67,14 @@ def unmet(layer: Layer, place: Place) -> tuple[str, ...]:
     """
     try:
         require_overlap(layer, place.area.geometry, place.area.crs, "mines")
-    except BoundaryError as error:
+    except BoundaryError:
         if place.company is None:
             raise
         require_overlap(layer, shapely.box(*place.company), LONLAT, "mines")
-        shared = "; other areas share the file, so this one is done without mines of its own"
-        return (f"{error}{shared}",)
+        return (
+            f"{layer.path.name}: no mine meets the area; other areas share the file, so this one "
+            "is done without mines of its own",
+        )
     return ()
 
 

@@ -80,8 +80,8 @@ def rows(near: tuple[Path, Outcome]) -> Rows:
 def test_a_town_without_a_mine_is_a_warning(near: tuple[Path, Outcome]) -> None:
     folder, outcome = near
     assert outcome.failed == () and outcome.exit_code == 0
-    (said,) = [line for line in outcome.warnings if "to meet the area" in line]
-    assert said.startswith("areas/east: ") and "other areas share the file" in said
+    (said,) = [line for line in outcome.warnings if "no mine meets the area" in line]
+    assert said.startswith("areas/east: mines.gpkg: ") and "other areas share the file" in said
     assert check_run_tables(folder) == []
     left = pipeline.status(folder, why=False).missing
     assert [name for name in left if not name.startswith("report ")] == []
@@ -144,5 +144,5 @@ def test_mines_that_meet_no_area_of_all_are_a_mistake(granules: Path, tmp_path: 
 
 def test_the_plan_tells_of_it(granules: Path, tmp_path: Path) -> None:
     found = pipeline.plan(studies.load(written(tmp_path, granules)))
-    (said,) = [line for line in found.warnings if "to meet the area" in line]
+    (said,) = [line for line in found.warnings if "no mine meets the area" in line]
     assert said.startswith("mines of East: ") and "done without mines of its own" in said
