@@ -52,23 +52,25 @@ def nibble_holds(alive: Any, half: Any, shift: int, accepted: Any) -> Any:
 
 
 @device
+def own_set(table: Any) -> Any:
+    """The values that a nibble's table accepts for its own band.
+
+    >>> hex(own_set(np.uint32(0xFFFF0003)))
+    '0x3'
+    """
+    return np.uint16(table & LOWER_HALF)
+
+
+@device
 def keep_bands(alive: Any, lower: Any, upper: Any, tables: Any, bands: Any) -> Any:
     """Write which bands of each living pixel their own nibbles let pass; how many, of each band.
 
     Bit 0 of ``bands``, (n,), is red. All seven at once, for every policy: ``bands`` is written
     once, and a band without a rule accepts all.
     """
-    n1, n2, n3, n4 = (
-        np.uint16(tables[OWN] & LOWER_HALF),
-        np.uint16(tables[OWN + 1] & LOWER_HALF),
-        np.uint16(tables[OWN + 2] & LOWER_HALF),
-        np.uint16(tables[OWN + 3] & LOWER_HALF),
-    )
-    n5, n6, n7 = (
-        np.uint16(tables[OWN + 4] & LOWER_HALF),
-        np.uint16(tables[OWN + 5] & LOWER_HALF),
-        np.uint16(tables[OWN + 6] & LOWER_HALF),
-    )
+    n1, n2, n3 = own_set(tables[OWN]), own_set(tables[OWN + 1]), own_set(tables[OWN + 2])
+    n4, n5, n6 = own_set(tables[OWN + 3]), own_set(tables[OWN + 4]), own_set(tables[OWN + 5])
+    n7 = own_set(tables[OWN + 6])
     c1 = c2 = c3 = c4 = c5 = c6 = c7 = np.uint16(0)
     for x in range(alive.size):
         one, low, high = alive[x], lower[x], upper[x]
@@ -92,7 +94,7 @@ def judge(parts: Any, alive: Any, tables: Any, rules: Any, bands: Any, lost: Any
 
     ``parts``, (3, n), are their words in halves, and ``alive``, (n,), is 1 unless they are fill.
     ``lost`` counts on: fill, every rule, and every band's own nibble among what is left; then,
-    in its last seven, what each band's nibble let pass, from which whoever adds takes what he used.
+    in its last seven, what each band's nibble let pass, from which the adding takes what it used.
     """
     left = np.uint16(0)
     for x in range(alive.size):

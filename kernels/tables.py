@@ -74,8 +74,8 @@ class Tables:
         """The tables of accepted values in the fields of state and qc.
 
         ``every`` is the set of nibbles that all seven bands must hold, or None. Raises ValueError
-        for bits that are no field or too many, and where the
-        valid range is too wide for four values to add up in 16 bits.
+        for bits that are no field or too many for one, and where the valid range is too wide for
+        four values to add up in 16 bits.
         """
         low, high = valid
         if not 0 <= 4 * (high - low) <= LANE:
