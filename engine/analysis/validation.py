@@ -3,7 +3,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -30,20 +29,16 @@ class Scores:
     mae: float
     """Mean absolute error, in the target's unit."""
 
-    @classmethod
-    def of(cls, observed: Floats, predicted: Floats) -> Self:
+    @staticmethod
+    def of(observed: Floats, predicted: Floats) -> "Scores":
         """The scores of rows that have both values."""
-        both = np.isfinite(observed) & np.isfinite(predicted)
-        truth, error = observed[both], predicted[both] - observed[both]
-        if not truth.size:
-            return cls(0, np.nan, np.nan, np.nan)
-        total = float(((truth - truth.mean()) ** 2).sum())
-        r2 = 1 - float((error**2).sum()) / total if total > 0 else np.nan
-        return cls(truth.size, r2, float(np.sqrt((error**2).mean())), float(np.abs(error).mean()))
+        errors = Errors()
+        errors.add(observed, predicted)
+        return errors.scores
 
 
 @dataclass
-class Agreement:
+class Errors:
     """What scores are made of, of rows that come part by part and are too many to hold."""
 
     n: int = 0
@@ -77,7 +72,7 @@ class Agreement:
 
     @property
     def scores(self) -> Scores:
-        """The scores of all rows, as ``Scores.of``."""
+        """The scores of all rows."""
         if not self.n:
             return Scores(0, np.nan, np.nan, np.nan)
         r2 = 1 - self.squared / self.spread if self.spread > 0 else np.nan

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..analysis.forest import applied
 from ..analysis.trees import Trees
-from ..analysis.validation import Agreement, Scores
+from ..analysis.validation import Errors, Scores
 from ..report.pixels import PixelTable
 from ..report.tables import TABLES
 from ..report.tabular import read_parts, write_parts
@@ -121,21 +121,21 @@ def _applied(origin: Origin, path: Path, ground: Ground, folder: Path) -> Applic
     """Predict one area, whose pixels are among those in ``path``."""
     area = ground.place.area
     _require_drivers(origin.trees, path, area.name)
-    agreement, blank = Agreement(), 0
+    errors, blank = Errors(), 0
 
     def made() -> Iterator[pd.DataFrame]:
         nonlocal blank
         for rows in _pixels(path, area.name):
             found = predictions(origin.trees, rows)
             guess = found["predicted"].to_numpy(np.float64)
-            agreement.add(rows["rsei"].to_numpy(np.float64), guess)
+            errors.add(rows["rsei"].to_numpy(np.float64), guess)
             blank += int(np.isnan(guess).sum())
             yield found
 
     table, map_ = folder / f"{area.slug}.parquet", folder / f"{area.slug}.tif"
     write_parts(table, "predictions", made())
     write_map(map_, ground, PixelTable(table), ("predicted", "residual"))
-    return Application(area.name, agreement.scores, blank, table, map_)
+    return Application(area.name, errors.scores, blank, table, map_)
 
 
 def _pixels(path: Path, area: str) -> Iterator[pd.DataFrame]:
